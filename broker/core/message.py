@@ -1,0 +1,82 @@
+"""A published message, and its place in one queue."""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.core.destination import Destination
+
+# Values of Queued.log_segment for a message without a record in the commit log.
+NOT_STORED: Final = -1  # transient, or in a queue that is not durable: never gets a record
+PENDING: Final = -2  # asked for in this turn, not encoded yet: settling it now costs no octet on disk
+SETTLED: Final = -3  # settled before its record was encoded: the commit log passes it over
+
+
+@final
+@mypyc_attr(native_class=True, acyclic=True)
+class Message:
+    """One publish, shared by every queue it was routed to. Immutable.
+
+    Attributes:
+        route: Exchange and routing key as two short strings, the octets that ``basic.deliver`` carries.
+        header: Payload of the content header frame as it arrived: class, weight, body size, flags, properties.
+        body: The whole body.
+        is_persistent: delivery_mode 2.
+        timestamp_ms: Wall clock at publish, for expiry after a restart.
+        priority: The priority property, 0 if absent.
+        ttl_ms: The expiration property; -1 if absent.
+    """
+
+    def __init__(
+        self,
+        route: bytes,
+        header: bytes,
+        body: bytes,
+        is_persistent: bool,
+        timestamp_ms: i64,
+        priority: i64,
+        ttl_ms: i64,
+    ) -> None:
+        self.route: Final = route
+        self.header: Final = header
+        self.body: Final = body
+        self.is_persistent: Final = is_persistent
+        self.timestamp_ms: Final[i64] = timestamp_ms
+        self.priority: Final[i64] = priority
+        self.ttl_ms: Final[i64] = ttl_ms
+
+
+@mypyc_attr(native_class=True)
+class Enqueuer(Destination):
+    """The part of a queue that the store and a delivery need to know.
+
+    Attributes:
+        log_id: Number of a durable queue in the store, never used twice; 0 for a queue without a log.
+    """
+
+    def __init__(self, name: bytes, vhost_name: str, is_durable: bool, log_id: i64) -> None:
+        super().__init__(name, vhost_name, False, is_durable)
+        self.log_id: i64 = log_id
+
+
+@final
+@mypyc_attr(native_class=True)
+class Queued:
+    """A message's place in one queue. At any time it is ready, unacked on one channel, or settled.
+
+    Attributes:
+        message: What was published.
+        queue: The queue it is in.
+        position: Order in that queue: 1, 2, 3…; kept through requeue and restart.
+        log_segment: Number of the commit log segment that holds its record, or one of the constants above.
+        expires_ms: Wall clock after which it must not be delivered; 0 for never.
+        redelivered: It had been handed to a client before.
+    """
+
+    def __init__(self, message: Message, queue: Enqueuer, position: i64) -> None:
+        self.message: Final = message
+        self.queue: Final = queue
+        self.position: Final[i64] = position
+        self.log_segment: i64 = NOT_STORED
+        self.expires_ms: i64 = 0
+        self.redelivered: bool = False

@@ -1,0 +1,80 @@
+"""One change of the topology as octets. MessagePack arrays, the first item telling which kind it is."""
+
+import msgspec
+
+from broker.core.arguments import Table
+from broker.wire.octets import get_u32
+from broker.wire.tables import decode_table, encode_table
+
+
+class ExchangeRecord(msgspec.Struct, array_like=True, tag="exchange", frozen=True):
+    """A durable exchange."""
+
+    vhost: str
+    name: bytes
+    kind: bytes
+    is_auto_delete: bool
+    is_internal: bool
+    arguments: bytes
+
+
+class ExchangeGone(msgspec.Struct, array_like=True, tag="exchange-gone", frozen=True):
+    """The exchange and every binding from or to it no longer exist."""
+
+    vhost: str
+    name: bytes
+
+
+class QueueRecord(msgspec.Struct, array_like=True, tag="queue", frozen=True):
+    """A durable queue; ``log_id`` is its number in the store."""
+
+    vhost: str
+    name: bytes
+    log_id: int
+    is_auto_delete: bool
+    arguments: bytes
+
+
+class QueueGone(msgspec.Struct, array_like=True, tag="queue-gone", frozen=True):
+    """The queue and every binding to it no longer exist."""
+
+    vhost: str
+    name: bytes
+
+
+class BindingRecord(msgspec.Struct, array_like=True, tag="binding", frozen=True):
+    """A binding between durable ends."""
+
+    vhost: str
+    source: bytes
+    destination: bytes
+    is_to_exchange: bool
+    key: bytes
+    arguments: bytes
+
+
+class BindingGone(msgspec.Struct, array_like=True, tag="binding-gone", frozen=True):
+    """That binding no longer exists."""
+
+    vhost: str
+    source: bytes
+    destination: bytes
+    is_to_exchange: bool
+    key: bytes
+    arguments: bytes
+
+
+Record = ExchangeRecord | ExchangeGone | QueueRecord | QueueGone | BindingRecord | BindingGone
+
+encode_record = msgspec.msgpack.Encoder().encode
+decode_record = msgspec.msgpack.Decoder(Record).decode
+
+
+def pack_table(table: Table) -> bytes:
+    """Arguments as the octets of a field table, its length in front."""
+    return encode_table(table)
+
+
+def unpack_table(octets: bytes) -> Table:
+    """Arguments back from ``pack_table``."""
+    return decode_table(octets, 4, 4 + get_u32(octets, 0))

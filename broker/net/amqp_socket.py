@@ -1,0 +1,152 @@
+"""One AMQP socket: asyncio's callbacks on one side, a connection on the other."""
+
+import logging
+from typing import Any, Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.protocol.connection import OUTBOX_LIMIT, Connection
+from broker.protocol.context import Context
+from broker.protocol.handshake import client_name
+from broker.protocol.transport import Transport
+
+LOG: Final = logging.getLogger("broker.connection")
+
+# Octets a peer may leave unread before we stop reading from it: answers to its own methods, as deliveries have stopped
+# long before.
+UNREAD_LIMIT: Final = 16 * 1024 * 1024
+
+
+@mypyc_attr(native_class=True, allow_interpreted_subclasses=True)
+class Attendant:
+    """Does what a turn leaves to the event loop: a sync, a further turn, a timer. ``broker.server`` subclasses it."""
+
+    def attend(self) -> None:
+        """Look at the turn and see to what it wants. Called after every chunk, so it must be cheap."""
+        raise NotImplementedError
+
+
+@final
+@mypyc_attr(native_class=True)
+class AmqpSocket(Transport):
+    """The protocol object of one accepted socket.
+
+    Attributes:
+        connection: The connection, once the socket is made.
+    """
+
+    def __init__(self, context: Context, attendant: Attendant) -> None:
+        self._context: Final = context
+        self._attendant: Final = attendant
+        self._transport: Any = None
+        self._is_closing: bool = False
+        self.connection: Connection | None = None
+
+    # --- asyncio's callbacks
+
+    def connection_made(self, transport: Any) -> None:
+        """A peer has been accepted."""
+        self._transport = transport
+        transport.set_write_buffer_limits(high=OUTBOX_LIMIT)
+        peer = transport.get_extra_info("peername")
+        host = str(peer[0]) if isinstance(peer, tuple) else "local"
+        port = f":{peer[1]}" if isinstance(peer, tuple) else ""
+        self.connection = Connection(self._context, self, f"{host}{port}", is_loopback(host))
+
+    def data_received(self, data: bytes) -> None:
+        """A chunk has arrived."""
+        connection = self.connection
+        assert connection is not None
+        try:
+            connection.feed(data)
+        except Exception:  # noqa: BLE001 - the outermost edge: a bug ends this connection and no other
+            self._fail(connection)
+        self._attendant.attend()
+
+    def eof_received(self) -> bool:
+        """The peer will send no more: AMQP has no half-open connections."""
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The socket is gone."""
+        connection = self.connection
+        if connection is None:
+            return
+        self._is_closing = True
+        reason = connection.close_reason
+        if not reason:
+            reason = f"connection lost: {error}" if error is not None else "client closed the socket"
+        try:
+            connection.lost()
+        except Exception:
+            LOG.exception("could not release a lost connection", extra={"peer": connection.peer})
+        LOG.info(
+            "connection closed",
+            extra={
+                "peer": connection.peer,
+                "user": connection.user_name.decode("utf-8", "replace"),
+                "vhost": connection.vhost_name,
+                "client": client_name(connection.client_properties),
+                "reason": reason,
+            },
+        )
+        self._attendant.attend()
+
+    def pause_writing(self) -> None:
+        """The peer does not read as fast as we write."""
+        if self.connection is not None:
+            self.connection.pause()
+
+    def resume_writing(self) -> None:
+        """The peer has caught up."""
+        connection = self.connection
+        if connection is None:
+            return
+        if connection.is_held:
+            connection.is_held = False
+            self._transport.resume_reading()
+        connection.resume()
+        self._attendant.attend()
+
+    def _fail(self, connection: Connection) -> None:
+        """Called while an exception is being handled: log it, and close with 541."""
+        LOG.error("internal error", exc_info=True, extra={"peer": connection.peer})
+        try:
+            connection.fail()
+        except Exception:
+            LOG.exception("could not close after an internal error", extra={"peer": connection.peer})
+            self.abort()
+
+    # --- what the connection asks for
+
+    def send(self, parts: list[bytes]) -> None:
+        """Write the parts; what the socket does not take at once waits in the transport."""
+        if self._is_closing:
+            return
+        transport = self._transport
+        if len(parts) == 1:
+            transport.write(parts[0])
+        else:
+            transport.writelines(parts)
+        connection = self.connection
+        if connection is not None and connection.is_blocked and not connection.is_held:
+            unread: i64 = transport.get_write_buffer_size()
+            if unread > UNREAD_LIMIT:
+                connection.is_held = True
+                transport.pause_reading()
+
+    def close(self) -> None:
+        """Close when everything sent has been written."""
+        if not self._is_closing:
+            self._is_closing = True
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._is_closing = True
+        self._transport.abort()
+
+
+def is_loopback(host: str) -> bool:
+    """Is the peer on this machine? IPv4 addresses may come mapped into IPv6."""
+    return host.startswith(("127.", "::ffff:127.")) or host == "::1" or host == "local"

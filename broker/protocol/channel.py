@@ -1,0 +1,418 @@
+"""One channel: content assembly, publishing, deliveries, settlement. AMQP 0-9-1 §1.5, §1.8, §4.2.6."""
+
+from typing import TYPE_CHECKING, Final, cast, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.core.counters import Counters
+from broker.core.errors import (
+    FRAME_ERROR,
+    NO_ROUTE,
+    PRECONDITION_FAILED,
+    UNEXPECTED_FRAME,
+    HardError,
+    SoftError,
+)
+from broker.core.message import Message, Queued
+from broker.protocol.consumer import ChannelConsumer
+from broker.protocol.states import CHANNEL_RUNNING, EXPECT_BODY, EXPECT_HEADER, EXPECT_METHOD
+from broker.protocol.transaction import Transaction
+from broker.protocol.unacked import Unacked
+from broker.queues.queue import Queue
+from broker.vhost.confirms import ConfirmLedger
+from broker.vhost.publisher import REFUSED, STORED, UNROUTABLE, Publisher, Route
+from broker.wire.arguments import erlang_binary
+from broker.wire.methods import BASIC, BASIC_CANCEL, BASIC_RETURN
+from broker.wire.octets import get_u16, shortstr, u16
+from broker.wire.outbox import Outbox
+from broker.wire.properties import HEADER_SIZE, PropertyScanner, body_size
+
+if TYPE_CHECKING:
+    from broker.protocol.connection import Connection
+
+# What becomes of a delivery.
+ACK: Final = 0
+REQUEUE: Final = 1
+DISCARD: Final = 2
+
+MAX_BODY_SIZE: Final = 536_870_912  # RabbitMQ's limit whatever is configured: beyond it, it is a frame error
+
+
+@final
+@mypyc_attr(native_class=True)
+class Channel:
+    """A channel of one connection.
+
+    Attributes:
+        connection: The connection it is multiplexed on.
+        number: Its number there.
+        vhost: Where it declares, binds, publishes and consumes.
+        state: One of the channel states.
+        expects: The frame it wants next.
+        consumers: By consumer tag.
+        unacked: Deliveries out.
+        next_tag: The next delivery tag; the first is 1.
+        prefetch_count: What consumers started from now on get as their own limit; 0 for none.
+        shared_prefetch: Limit of all its consumers together; 0 for none.
+        shared_unacked: Deliveries out that count against it.
+        confirms: The ledger of publisher confirms.
+        transaction: What is held back until ``tx.commit``; None unless the channel is transactional.
+        last_queue: Name of the queue declared last, which an empty queue name means.
+    """
+
+    def __init__(self, connection: "Connection", number: i64, publisher: Publisher, outbox: Outbox) -> None:
+        self.connection: Final = connection
+        self.number: Final[i64] = number
+        self.state: i64 = CHANNEL_RUNNING
+        self.expects: i64 = EXPECT_METHOD
+        self._publisher: Final = publisher
+        self.vhost: Final = publisher.vhost
+        self._outbox: Final = outbox
+        self._counters: Final[Counters] = publisher.vhost.counters
+        self._max_message_bytes: Final[i64] = connection.context.limits.max_message_bytes
+        self._scanner: Final = PropertyScanner()
+        # the content being assembled
+        self._route: Route | None = None
+        self._header: bytes = b""
+        self._remaining: i64 = 0
+        self._pieces: list[bytes] = []
+        # deliveries
+        self.consumers: Final[dict[bytes, ChannelConsumer]] = {}
+        self.unacked: Final = Unacked()
+        self.next_tag: i64 = 1
+        self.prefetch_count: i64 = 0
+        self.shared_prefetch: i64 = 0
+        self.shared_unacked: i64 = 0
+        self.confirms: Final = ConfirmLedger(number, outbox, connection, publisher.vhost.counters)
+        self.transaction: Transaction | None = None
+        self.last_queue: bytes | None = None
+
+    def answer(self, method: i64, arguments: bytes) -> None:
+        """Put one method into the outbox."""
+        self._outbox.method(self.number, method, arguments)
+        self.connection.touch()
+
+    # --- publishing
+
+    def begin_publish(self, method: bytes) -> None:
+        """``basic.publish`` has come; its content follows.
+
+        Raises:
+            SoftError: 403 or 404. The content is discarded with everything else on a closing channel.
+            HardError: 540 for ``immediate``.
+        """
+        self._route = self._publisher.route(method)
+        self.expects = EXPECT_HEADER
+
+    def content_header(self, header: bytes) -> None:
+        """The content header frame's payload.
+
+        Raises:
+            HardError: 501 or 505.
+            SoftError: 406, a body larger than is configured.
+        """
+        if self.expects != EXPECT_HEADER:
+            raise HardError(UNEXPECTED_FRAME, "expected method frame, got non method frame instead")
+        if len(header) < HEADER_SIZE:
+            raise HardError(FRAME_ERROR, f"cannot decode {erlang_binary(header)}")
+        class_id = get_u16(header, 0)
+        if class_id != BASIC:
+            text = f"expected content header for class 60, got one for class {class_id} instead"
+            raise HardError(UNEXPECTED_FRAME, text)
+        if get_u16(header, 2) != 0:
+            text = "expected content header for class 60, got non content header frame instead"
+            raise HardError(UNEXPECTED_FRAME, text)
+        size = body_size(header)
+        if size < 0 or size > MAX_BODY_SIZE:
+            shown = int(size) if size >= 0 else int(size) + (1 << 64)
+            text = f"content body size {shown} exceeds maximum allowed size {MAX_BODY_SIZE}"
+            raise HardError(FRAME_ERROR, text)
+        if size > self._max_message_bytes:
+            # Refused at the header: nothing of the body is kept.
+            text = f"message size {size} is larger than configured max size {self._max_message_bytes}"
+            raise SoftError(PRECONDITION_FAILED, text)
+        self._header = header
+        self._remaining = size
+        if size == 0:
+            self._publish(b"")
+        else:
+            self.expects = EXPECT_BODY
+
+    def content_body(self, piece: bytes) -> None:
+        """A body frame's payload.
+
+        Raises:
+            HardError: 501 or 505.
+            SoftError: whatever publishing refuses, once the body is whole.
+        """
+        if self.expects != EXPECT_BODY:
+            if self.expects == EXPECT_HEADER:
+                text = "expected content header for class 60, got non content header frame instead"
+            else:
+                text = "expected method frame, got non method frame instead"
+            raise HardError(UNEXPECTED_FRAME, text)
+        remaining = self._remaining - len(piece)
+        if remaining < 0:
+            raise HardError(FRAME_ERROR, "content body frame exceeds remaining content size")
+        self._remaining = remaining
+        if remaining > 0:
+            if piece:
+                self._pieces.append(piece)
+        elif self._pieces:
+            self._pieces.append(piece)
+            body = b"".join(self._pieces)
+            self._pieces = []
+            self._publish(body)
+        else:
+            self._publish(piece)
+
+    def _publish(self, body: bytes) -> None:
+        self.expects = EXPECT_METHOD
+        route = self._route
+        assert route is not None
+        header = self._header
+        publisher = self._publisher
+        scanner = self._scanner
+        if not scanner.scan(header):
+            raise HardError(FRAME_ERROR, f"cannot decode {erlang_binary(header)}")
+        if route.version != publisher.vhost.version:
+            # Another connection changed the topology between the method and the end of its body.
+            route = publisher.route(route.method)
+        counters = self._counters
+        counters.messages_received += 1
+        counters.count_body(len(body))
+        self.connection.has_published = True
+        transaction = self.transaction
+        if transaction is not None:
+            publisher.prepare(route, header, body, scanner)
+            transaction.hold_publish(publisher.message, publisher.targets, route.is_mandatory)
+            return
+        outcome = publisher.publish(route, header, body, scanner)
+        if outcome == UNROUTABLE:
+            self.unroutable(publisher.message, route.is_mandatory)
+        confirms = self.confirms
+        if confirms.is_selected:
+            counters.messages_received_confirm += 1
+            confirms.published(outcome == STORED, outcome == REFUSED)
+            if not confirms.is_listed:
+                self.connection.context.turn.watch(confirms)
+
+    def unroutable(self, message: Message, is_mandatory: bool) -> None:
+        """No queue took a message: return it if it was mandatory, drop it otherwise. §1.8.3.10."""
+        if not is_mandatory:
+            self._counters.messages_unroutable_dropped += 1
+            return
+        self._counters.messages_unroutable_returned += 1
+        arguments = u16(NO_ROUTE) + shortstr(b"NO_ROUTE") + message.route
+        self._outbox.method(self.number, BASIC_RETURN, arguments)
+        self._outbox.content(self.number, message.header, message.body)
+        self.connection.touch()
+
+    def commit(self, transaction: Transaction) -> None:
+        """Apply a transaction: publishes first, then settlements; ``tx.commit-ok`` follows from the ledger.
+
+        Raises:
+            SoftError: 406, a full queue refused a publish.
+        """
+        publisher = self._publisher
+        is_stored = False
+        is_refused = False
+        for i in range(len(transaction.messages)):
+            message = transaction.messages[i]
+            outcome = publisher.enqueue(message, transaction.targets[i])
+            if outcome == UNROUTABLE:
+                self.unroutable(message, transaction.mandatory[i])
+            elif outcome == STORED:
+                is_stored = True
+            elif outcome == REFUSED:
+                is_refused = True
+        settled = transaction.settled
+        transaction.clear()
+        for held in settled:
+            self.settle_taken(held.queued, held.holder, held.verdict)
+            is_stored = True
+        if is_refused:
+            raise SoftError(PRECONDITION_FAILED, "partial tx completion")
+        self.confirms.commit(is_stored)
+        self.connection.context.turn.watch(self.confirms)
+
+    def roll_back(self, transaction: Transaction) -> None:
+        """Drop the publishes; the settlements are undone: those deliveries are out again, not redelivered. §1.9.2.3."""
+        for held in transaction.settled:
+            self.unacked.add(held.tag, held.queued, held.holder)
+        transaction.clear()
+
+    # --- deliveries
+
+    def can_deliver(self) -> bool:
+        """Is there room under the shared limit and on the connection?"""
+        if self.shared_prefetch > 0 and self.shared_unacked >= self.shared_prefetch:
+            return False
+        return self.connection.has_room()
+
+    def deliver(self, consumer: ChannelConsumer, queued: Queued) -> None:
+        """Send one delivery and remember it, unless the consumer does not acknowledge."""
+        tag = self.next_tag
+        self.next_tag = tag + 1
+        counters = self._counters
+        if consumer.no_ack:
+            counters.delivered_auto_ack += 1
+        else:
+            counters.delivered_manual_ack += 1
+            self.unacked.add(tag, queued, consumer)
+            consumer.unacked_count += 1
+            self.shared_unacked += 1
+        message = queued.message
+        self._outbox.deliver(
+            self.number, consumer.tag_octets, tag, queued.redelivered, message.route, message.header, message.body
+        )
+        connection = self.connection
+        if not connection.is_touched:
+            connection.touch()
+
+    def cancel_by_broker(self, consumer: ChannelConsumer) -> None:
+        """The queue of ``consumer`` is gone: drop it, and tell a client that asked to be told."""
+        self.consumers.pop(consumer.tag, None)
+        connection = self.connection
+        if connection.wants_cancel_notify:
+            self._outbox.method(self.number, BASIC_CANCEL, consumer.tag_octets + b"\x01")
+            connection.touch()
+
+    # --- settlement
+
+    def acknowledge(self, tag: i64, is_multiple: bool) -> None:
+        """``basic.ack``.
+
+        Raises:
+            SoftError: 406, nothing is out under this tag.
+        """
+        if is_multiple or self.transaction is not None:
+            self.settle(tag, is_multiple, ACK)
+            return
+        queued = self.unacked.take(tag)
+        if queued is None:
+            raise unknown_tag(tag)
+        holder = self.unacked.holder
+        queue = cast("Queue", queued.queue)
+        queue.settle(queued)
+        if holder is not None:
+            holder.unacked_count -= 1
+            self.shared_unacked -= 1
+            if queue.ready.count > 0 and not queue.is_due:
+                queue.wake()
+            if self.shared_prefetch > 0:
+                self.wake_consumers()
+
+    def settle(self, tag: i64, is_multiple: bool, verdict: i64) -> None:
+        """Ack, requeue or discard one delivery, or every one up to ``tag`` (0 with multiple: all).
+
+        In a transaction this is held until the commit, but an unknown tag is refused at once.
+
+        Raises:
+            SoftError: 406, nothing is out under this tag. AMQP 0-9-1 §1.8.3.13.
+        """
+        unacked = self.unacked
+        if tag == 0 and is_multiple:
+            tag = -1
+        elif not unacked.has(tag):
+            raise unknown_tag(tag)
+        transaction = self.transaction
+        if transaction is not None:
+            for held_tag in unacked.tags(tag) if is_multiple else [int(tag)]:
+                held = unacked.take(held_tag)
+                assert held is not None
+                transaction.hold_settlement(held_tag, held, unacked.holder, verdict)
+            return
+        if not is_multiple:
+            taken = unacked.take(tag)
+            assert taken is not None
+            self.settle_taken(taken, unacked.holder, verdict)
+            return
+        queued: list[Queued] = []
+        holders: list[ChannelConsumer | None] = []
+        unacked.take_up_to(tag, queued, holders)
+        if verdict == REQUEUE:
+            self._put_back(queued, holders)
+        else:
+            for i in range(len(queued)):
+                self.settle_taken(queued[i], holders[i], verdict)
+
+    def settle_taken(self, queued: Queued, holder: ChannelConsumer | None, verdict: i64) -> None:
+        """Settle a delivery that has been taken out of ``unacked``."""
+        queue = cast("Queue", queued.queue)
+        self._free(holder)
+        if verdict == ACK:
+            queue.settle(queued)
+        elif verdict == DISCARD:
+            queue.reject(queued)
+        else:
+            queue.put_back([queued])
+        queue.wake()
+
+    def _free(self, holder: ChannelConsumer | None) -> None:
+        """Give back the credit of one delivery."""
+        if holder is None:
+            return
+        holder.unacked_count -= 1
+        self.shared_unacked -= 1
+        if self.shared_prefetch > 0:
+            self.wake_consumers()
+
+    def _put_back(self, queued: list[Queued], holders: list[ChannelConsumer | None]) -> None:
+        """Requeue many at once, each queue's together: places are found by sorting."""
+        by_queue: dict[Queue, list[Queued]] = {}
+        for each in queued:
+            queue = cast("Queue", each.queue)
+            if queue in by_queue:
+                by_queue[queue].append(each)
+            else:
+                by_queue[queue] = [each]
+        for holder in holders:
+            self._free(holder)
+        for queue, returned in by_queue.items():
+            queue.put_back(returned)
+
+    def recover(self) -> None:
+        """Requeue everything that is out: ``basic.recover``. §1.8.3.16."""
+        queued: list[Queued] = []
+        holders: list[ChannelConsumer | None] = []
+        self.unacked.take_up_to(-1, queued, holders)
+        self._put_back(queued, holders)
+
+    def wake_consumers(self) -> None:
+        """There may be room again: let every queue consumed from on this channel try."""
+        for consumer in self.consumers.values():
+            consumer.queue.wake()
+
+    # --- the end
+
+    def close(self) -> None:
+        """Cancel the consumers, requeue what is out, drop what a transaction holds. Says nothing to the client."""
+        vhost = self.vhost
+        consumers = list(self.consumers.values())
+        self.consumers.clear()
+        for consumer in consumers:
+            consumer.queue.remove_consumer(consumer)
+        queued: list[Queued] = []
+        holders: list[ChannelConsumer | None] = []
+        self.unacked.take_up_to(-1, queued, holders)
+        transaction = self.transaction
+        if transaction is not None:
+            for held in transaction.settled:
+                queued.append(held.queued)
+                holders.append(held.holder)
+            transaction.clear()
+        self._put_back(queued, holders)
+        for consumer in consumers:
+            vhost.consumer_left(consumer.queue)
+        self.confirms.is_closed = True
+        self._pieces = []
+        self._route = None
+        self.expects = EXPECT_METHOD
+        self._counters.channels_closed += 1
+
+
+def unknown_tag(tag: i64) -> SoftError:
+    """RabbitMQ's refusal; bunny compares the whole text."""
+    shown = int(tag) if tag >= 0 else int(tag) + (1 << 64)
+    return SoftError(PRECONDITION_FAILED, f"unknown delivery tag {shown}")

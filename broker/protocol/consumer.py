@@ -1,0 +1,56 @@
+"""A consumer on a channel."""
+
+from typing import TYPE_CHECKING, Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.core.message import Queued
+from broker.queues.consumer import Consumer
+from broker.queues.queue import Queue
+from broker.wire.octets import shortstr
+
+if TYPE_CHECKING:
+    from broker.protocol.channel import Channel
+
+
+@final
+@mypyc_attr(native_class=True)
+class ChannelConsumer(Consumer):
+    """Hands deliveries from its queue to its channel.
+
+    Attributes:
+        queue: The queue it consumes from.
+        channel: The channel it was started on.
+        tag_octets: The consumer tag as a short string.
+        prefetch_count: Its own limit of unacked deliveries; 0 for none.
+        unacked_count: Deliveries out and not settled.
+    """
+
+    def __init__(
+        self,
+        channel: "Channel",
+        queue: Queue,
+        tag: bytes,
+        no_ack: bool,
+        is_exclusive: bool,
+        priority: i64,
+        prefetch_count: i64,
+    ) -> None:
+        super().__init__(tag, no_ack, is_exclusive, priority)
+        self.channel: Final = channel
+        self.queue: Final = queue
+        self.tag_octets: Final = shortstr(tag)
+        self.prefetch_count: i64 = prefetch_count
+        self.unacked_count: i64 = 0
+
+    def can_take(self) -> bool:
+        # RabbitMQ: a consumer without acknowledgements ignores its own limit, but not the channel's.
+        if self.prefetch_count > 0 and self.unacked_count >= self.prefetch_count and not self.no_ack:
+            return False
+        return self.channel.can_deliver()
+
+    def take(self, queued: Queued) -> None:
+        self.channel.deliver(self, queued)
+
+    def queue_deleted(self) -> None:
+        self.channel.cancel_by_broker(self)

@@ -1,0 +1,96 @@
+"""What every connection of one broker shares."""
+
+from typing import TYPE_CHECKING, Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.auth.users import Users
+from broker.core.arguments import Table
+from broker.core.clock import Clock
+from broker.core.counters import Counters
+from broker.vhost.publisher import Publisher
+from broker.vhost.turn import Turn
+
+if TYPE_CHECKING:
+    from broker.protocol.connection import Connection
+
+
+@final
+@mypyc_attr(native_class=True)
+class ConnectionLimits:
+    """What a peer may ask for, and how long it may take.
+
+    Attributes:
+        frame_max: Largest frame, octets, frame overhead included.
+        channel_max: Highest channel number.
+        heartbeat_s: Interval offered; 0 for none.
+        handshake_s: From accept to connection.open.
+        max_message_bytes: Largest body.
+        max_connections: Connections at one time; 0 for no limit.
+        consumers_per_channel: 0 for no limit.
+        has_py_amqp_qos: ``basic.qos`` without global from py-amqp reaches running consumers too, so that Celery's ETA
+            tasks do not starve a worker.
+    """
+
+    def __init__(
+        self,
+        frame_max: i64,
+        channel_max: i64,
+        heartbeat_s: i64,
+        handshake_s: float,
+        max_message_bytes: i64,
+        max_connections: i64,
+        consumers_per_channel: i64,
+        has_py_amqp_qos: bool,
+    ) -> None:
+        self.frame_max: Final[i64] = frame_max
+        self.channel_max: Final[i64] = channel_max
+        self.heartbeat_s: Final[i64] = heartbeat_s
+        self.handshake_s: Final = handshake_s
+        self.max_message_bytes: Final[i64] = max_message_bytes
+        self.max_connections: Final[i64] = max_connections
+        self.consumers_per_channel: Final[i64] = consumers_per_channel
+        self.has_py_amqp_qos: Final = has_py_amqp_qos
+
+
+@final
+@mypyc_attr(native_class=True)
+class Context:
+    """The broker behind a connection.
+
+    Attributes:
+        turn: Brings every chunk to its end.
+        users: Who may log in.
+        limits: What a peer may ask for.
+        clock: For deadlines.
+        counters: Totals.
+        server_properties: What ``connection.start`` says about this broker.
+        connections: Open ones by number.
+    """
+
+    def __init__(
+        self, turn: Turn, users: Users, limits: ConnectionLimits, clock: Clock, server_properties: Table
+    ) -> None:
+        self.turn: Final = turn
+        self.users: Final = users
+        self.limits: Final = limits
+        self.clock: Final = clock
+        self.counters: Final[Counters] = turn.counters
+        self.server_properties: Final = server_properties
+        self.connections: Final[dict[int, Connection]] = {}
+        self._last_id: i64 = 0
+        self._publishers: Final[dict[tuple[str, bytes], Publisher]] = {}
+
+    def next_connection_id(self) -> i64:
+        """A number for a connection: 1, 2, 3…"""
+        self._last_id += 1
+        return self._last_id
+
+    def publisher(self, vhost_name: str, user_name: bytes) -> Publisher:
+        """The publisher, and with it the route cache, that all connections of one user to one vhost share."""
+        key = (vhost_name, user_name)
+        publisher = self._publishers.get(key)
+        if publisher is None:
+            publisher = Publisher(self.turn.vhosts[vhost_name], user_name)
+            self._publishers[key] = publisher
+        return publisher

@@ -1,0 +1,151 @@
+"""From connection.start to connection.open-ok. AMQP 0-9-1 §1.4.2, with RabbitMQ's limits and texts."""
+
+import logging
+from typing import TYPE_CHECKING, Final, cast
+
+from mypy_extensions import i64
+
+from broker.auth.sasl import MECHANISMS, read_response
+from broker.core.arguments import Field, Table, octets
+from broker.core.errors import ACCESS_REFUSED, NOT_ALLOWED, HardError
+from broker.protocol.context import Context
+from broker.protocol.states import AWAIT_TUNE_OK, RUNNING
+from broker.wire.arguments import ArgumentReader
+from broker.wire.methods import (
+    CONNECTION_OPEN_OK,
+    CONNECTION_TUNE,
+    FRAME_MIN_SIZE,
+)
+from broker.wire.octets import longstr, u16, u32
+from broker.wire.tables import encode_table
+
+if TYPE_CHECKING:
+    from broker.protocol.connection import Connection
+
+LOG: Final = logging.getLogger("broker.connection")
+
+
+def start_payload(context: Context) -> bytes:
+    """Arguments of connection.start: version 0-9, who we are, mechanisms, locales."""
+    return b"\x00\x09" + encode_table(context.server_properties) + longstr(MECHANISMS) + longstr(b"en_US")
+
+
+def start_ok(connection: "Connection", reader: ArgumentReader) -> None:
+    """The client says who it is.
+
+    Raises:
+        HardError: 403, refused. The connection tells it only to clients that asked to be told.
+    """
+    properties = reader.table()
+    connection.client_properties = properties
+    connection.mechanism = reader.shortstr()
+    response = reader.longstr()
+    reader.shortstr()  # locale: there is one
+    capabilities = _table(properties.get(b"capabilities"))
+    connection.wants_cancel_notify = _is_true(capabilities.get(b"consumer_cancel_notify"))
+    context = connection.context
+    is_py_amqp = text_of(properties.get(b"product")) == b"py-amqp"
+    connection.has_channel_qos = is_py_amqp and context.limits.has_py_amqp_qos
+    credentials = read_response(connection.mechanism, response)
+    connection.blame(0)
+    if credentials is not None:
+        connection.user_name = credentials.name
+        connection.wants_close_on_refusal = _is_true(capabilities.get(b"authentication_failure_close"))
+        connection.user = context.users.authenticate(
+            credentials.name, credentials.password, is_loopback=connection.is_loopback
+        )
+    if connection.user is None:
+        context.counters.logins_failed += 1
+        mechanism = connection.mechanism.decode("utf-8", "replace")
+        text = f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
+        raise HardError(ACCESS_REFUSED, text)
+    context.counters.logins_succeeded += 1
+    limits = context.limits
+    tune = u16(limits.channel_max) + u32(limits.frame_max) + u16(limits.heartbeat_s)
+    connection.outbox.method(0, CONNECTION_TUNE, tune)
+    connection.touch()
+    connection.enter(AWAIT_TUNE_OK)
+
+
+def tune_ok(connection: "Connection", reader: ArgumentReader) -> None:
+    """The client says what it makes of our offer. RabbitMQ takes its figures, and refuses those beyond the offer.
+
+    Raises:
+        HardError: 530.
+    """
+    channel_max = reader.short()
+    frame_max = reader.long()
+    heartbeat_s = reader.short()
+    limits = connection.context.limits
+    connection.blame(CONNECTION_TUNE)
+    _check_figure("frame_max", frame_max, FRAME_MIN_SIZE, limits.frame_max)
+    _check_figure("channel_max", channel_max, 1, limits.channel_max)
+    connection.frame_max = frame_max
+    connection.channel_max = channel_max
+    connection.heartbeat_s = heartbeat_s
+    connection.agreed()
+
+
+def _check_figure(name: str, value: i64, least: i64, offered: i64) -> None:
+    if value == 0:
+        if offered > 0:
+            text = f"negotiated {name} = 0 (no limit) is higher than the maximum allowed value ({offered})"
+            raise HardError(NOT_ALLOWED, text)
+    elif value < least:
+        raise HardError(NOT_ALLOWED, f"negotiated {name} = {value} is lower than the minimum allowed value ({least})")
+    elif offered > 0 and value > offered:
+        raise HardError(
+            NOT_ALLOWED, f"negotiated {name} = {value} is higher than the maximum allowed value ({offered})"
+        )
+
+
+def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
+    """The client chooses a vhost.
+
+    Raises:
+        HardError: 530, no such vhost, or too many connections.
+    """
+    name = reader.shortstr().decode("utf-8")
+    reader.shortstr()
+    reader.octet()
+    context = connection.context
+    if name not in context.turn.vhosts:
+        raise HardError(NOT_ALLOWED, f"vhost {name} not found")
+    limit = context.limits.max_connections
+    if limit > 0 and len(context.connections) > limit:
+        raise HardError(NOT_ALLOWED, f"connection refused: node connection limit ({limit}) is reached")
+    connection.vhost_name = name
+    connection.publisher = context.publisher(name, connection.user_name)
+    connection.enter(RUNNING)
+    connection.outbox.method(0, CONNECTION_OPEN_OK, b"\x00")
+    connection.touch()
+    LOG.info(
+        "connection opened",
+        extra={
+            "peer": connection.peer,
+            "user": connection.user_name.decode("utf-8", "replace"),
+            "vhost": name,
+            "client": client_name(connection.client_properties),
+        },
+    )
+
+
+def client_name(properties: Table) -> str:
+    """What to call the client: the name it gave the connection, or its product and version."""
+    name = text_of(properties.get(b"connection_name"))
+    if not name:
+        name = text_of(properties.get(b"product")) + b" " + text_of(properties.get(b"version"))
+    return name.decode("utf-8", "replace").strip()
+
+
+def text_of(field: Field | None) -> bytes:
+    """The octets of a string; empty for anything else."""
+    return octets(field) if field is not None and field.kind == "S" else b""
+
+
+def _is_true(field: Field | None) -> bool:
+    return field is not None and field.kind == "t" and field.value is True
+
+
+def _table(field: Field | None) -> Table:
+    return cast("Table", field.value) if field is not None and field.kind == "F" else {}

@@ -1,0 +1,141 @@
+"""The class queue. AMQP 0-9-1 §1.7."""
+
+from broker.core.destination import resource_text
+from broker.core.errors import NOT_FOUND, NOT_IMPLEMENTED, PRECONDITION_FAILED, HardError, SoftError
+from broker.protocol.channel import Channel
+from broker.protocol.exchange_methods import refuse_default
+from broker.protocol.names import queue_name, stripped
+from broker.queues.queue import Queue
+from broker.wire.arguments import ArgumentReader
+from broker.wire.methods import (
+    QUEUE_BIND_OK,
+    QUEUE_DECLARE_OK,
+    QUEUE_DELETE_OK,
+    QUEUE_PURGE_OK,
+    QUEUE_UNBIND_OK,
+)
+from broker.wire.octets import shortstr, u32
+
+
+def declare(channel: Channel, reader: ArgumentReader) -> None:
+    """``queue.declare``.
+
+    Raises:
+        SoftError: 403, 404 if passive, 405, 406.
+    """
+    reader.short()
+    name = stripped(reader.shortstr())
+    bits = reader.octet()
+    arguments = reader.table()
+    connection = channel.connection
+    if bits & 1:
+        queue = channel.vhost.queue(name, connection.id)
+        queue.bring_up_to_date()
+        queue.renew_lease()
+    else:
+        is_exclusive = bits & 4 != 0
+        queue = channel.vhost.declare_queue(name, bits & 2 != 0, is_exclusive, bits & 8 != 0, arguments, connection.id)
+        if is_exclusive:
+            connection.exclusive_queues[queue.name] = queue
+    channel.last_queue = queue.name
+    if bits & 16 == 0:
+        counts = u32(queue.ready.count) + u32(len(queue.consumers))
+        channel.answer(QUEUE_DECLARE_OK, shortstr(queue.name) + counts)
+
+
+def bind(channel: Channel, reader: ArgumentReader) -> None:
+    """``queue.bind``; with no queue and no key, the name of the queue declared last is both.
+
+    Raises:
+        SoftError: 403, 404, 405, 406.
+    """
+    reader.short()
+    given_name = stripped(reader.shortstr())
+    exchange_name = stripped(reader.shortstr())
+    key = reader.shortstr()
+    bits = reader.octet()
+    arguments = reader.table()
+    name = queue_name(channel, given_name)
+    if not given_name and not key:
+        key = name
+    refuse_default(exchange_name)
+    vhost = channel.vhost
+    source = vhost.exchange(exchange_name)
+    queue = vhost.queues.get(name)
+    if queue is None:
+        raise SoftError(NOT_FOUND, f"no {resource_text('queue', name, vhost.name)}")
+    source.check_binding(key, arguments)
+    vhost.bind(source, vhost.queue(name, channel.connection.id), key, arguments)
+    if bits & 1 == 0:
+        channel.answer(QUEUE_BIND_OK, b"")
+
+
+def unbind(channel: Channel, reader: ArgumentReader) -> None:
+    """``queue.unbind``; what is not there is no error.
+
+    Raises:
+        SoftError: 403, 405.
+    """
+    reader.short()
+    given_name = stripped(reader.shortstr())
+    exchange_name = stripped(reader.shortstr())
+    key = reader.shortstr()
+    arguments = reader.table()
+    name = queue_name(channel, given_name)
+    if not given_name and not key:
+        key = name
+    refuse_default(exchange_name)
+    vhost = channel.vhost
+    source = vhost.find_exchange(exchange_name)
+    if source is not None and name in vhost.queues:
+        vhost.unbind(source, vhost.queue(name, channel.connection.id), key, arguments)
+    channel.answer(QUEUE_UNBIND_OK, b"")
+
+
+def purge(channel: Channel, reader: ArgumentReader) -> None:
+    """``queue.purge``.
+
+    Raises:
+        SoftError: 404, 405.
+    """
+    reader.short()
+    queue = _queue(channel, reader)
+    bits = reader.octet()
+    count = queue.purge()
+    if bits & 1 == 0:
+        channel.answer(QUEUE_PURGE_OK, u32(count))
+
+
+def delete(channel: Channel, reader: ArgumentReader) -> None:
+    """``queue.delete``; a queue that is not there is no error.
+
+    Raises:
+        SoftError: 405, 406 if it is not empty or in use and that was asked.
+    """
+    reader.short()
+    name = queue_name(channel, stripped(reader.shortstr()))
+    bits = reader.octet()
+    count = 0
+    if name in channel.vhost.queues:
+        queue = channel.vhost.queue(name, channel.connection.id)
+        queue.bring_up_to_date()
+        _check_conditions(queue, if_unused=bits & 1 != 0, if_empty=bits & 2 != 0)
+        channel.connection.exclusive_queues.pop(name, None)
+        count = channel.vhost.delete_queue(queue)
+    if bits & 4 == 0:
+        channel.answer(QUEUE_DELETE_OK, u32(count))
+
+
+def _check_conditions(queue: Queue, *, if_unused: bool, if_empty: bool) -> None:
+    if queue.limits.is_quorum and (if_unused or if_empty):
+        flag = "if-unused" if if_unused else "if-empty"
+        text = f"cannot delete {queue}. queue.delete operations with {flag} flag set are not supported by quorum queues"
+        raise HardError(NOT_IMPLEMENTED, text)
+    if if_empty and queue.ready.count > 0:
+        raise SoftError(PRECONDITION_FAILED, f"{queue} not empty")
+    if if_unused and queue.consumers:
+        raise SoftError(PRECONDITION_FAILED, f"{queue} in use")
+
+
+def _queue(channel: Channel, reader: ArgumentReader) -> Queue:
+    return channel.vhost.queue(queue_name(channel, reader.shortstr()), channel.connection.id)

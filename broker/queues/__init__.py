@@ -1,0 +1,12 @@
+"""Queues: what is ready, what is unacked, who consumes, and what becomes of a message that nobody may have.
+
+Promises: first deliveries in publish order within a priority; a returned message goes back to its place, ahead of
+everything never delivered; a queue that uses no TTL, limit or priority pays one test for all of them.
+AMQP 0-9-1 §1.7, §3.1; RabbitMQ's TTL, length limits, dead-lettering, priorities.
+
+It does not route (a dead letter is left on the agenda for the vhost) and does not know a channel: ``Consumer`` is the
+base class that ``broker.protocol`` fills in. Time is the turn's, read once per chunk of input.
+
+Decided here: work is put on the agenda and done once per turn, after the whole chunk was read, so that a thousand
+publishes cause one round of deliveries.
+"""

@@ -1,0 +1,37 @@
+"""The queue's side of a consumer."""
+
+from typing import Final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.core.message import Queued
+
+
+@mypyc_attr(native_class=True)
+class Consumer:
+    """Takes deliveries from one queue. ``broker.protocol`` subclasses it.
+
+    Attributes:
+        tag: Consumer tag, unique on its channel.
+        no_ack: Deliveries are settled by being sent.
+        is_exclusive: No other consumer is admitted beside it.
+        priority: x-priority; the highest that can take a message gets it.
+    """
+
+    def __init__(self, tag: bytes, no_ack: bool, is_exclusive: bool, priority: i64) -> None:
+        self.tag: Final = tag
+        self.no_ack: Final = no_ack
+        self.is_exclusive: Final = is_exclusive
+        self.priority: Final[i64] = priority
+
+    def can_take(self) -> bool:
+        """Is there room for one more delivery: prefetch, flow, and octets waiting on the socket?"""
+        raise NotImplementedError
+
+    def take(self, queued: Queued) -> None:
+        """Send ``queued``; keep it as unacked unless ``no_ack``. Only after ``can_take``."""
+        raise NotImplementedError
+
+    def queue_deleted(self) -> None:
+        """The queue is gone: forget it and tell the client, if it asked to be told."""
+        raise NotImplementedError

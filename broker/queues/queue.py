@@ -1,0 +1,464 @@
+"""One queue."""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.core.arguments import Table
+from broker.core.counters import Counters
+from broker.core.message import NOT_STORED, Enqueuer, Message, Queued
+from broker.queues.agenda import Agenda, DeadLetter
+from broker.queues.arguments import DROP_HEAD, REJECT_PUBLISH_DLX, QueueLimits
+from broker.queues.consumer import Consumer
+from broker.queues.ready import FifoReady, PriorityReady, Ready
+from broker.store.store import Store
+
+# Deliveries from one queue in one turn. Enough for a chunk of 100-octet publishes; small enough that a consumer who
+# finds a long backlog does not hold up everybody else for more than a millisecond.
+DELIVERY_BUDGET: Final = 4096
+
+
+@final
+@mypyc_attr(native_class=True)
+class Queue(Enqueuer):
+    """Messages in order, and who gets them.
+
+    A message is in ``ready``, or counted in ``unacked_count`` and kept by the channel it was delivered on, or gone.
+
+    Attributes:
+        arguments: As declared.
+        limits: What they mean.
+        is_auto_delete: Goes when its last consumer goes.
+        owner_id: Number of the connection that has it exclusively; 0 if it is not exclusive.
+        ready: What waits for a consumer.
+        ready_bytes: Octets of the bodies ready.
+        unacked_count: Deliveries out and not settled.
+        unacked_bytes: Octets of their bodies.
+        consumers: In the order of their next turn; the highest priority first where priorities are used.
+    """
+
+    def __init__(
+        self,
+        name: bytes,
+        vhost_name: str,
+        is_durable: bool,
+        is_auto_delete: bool,
+        owner_id: i64,
+        arguments: Table,
+        log_id: i64,
+        agenda: Agenda,
+        store: Store,
+        counters: Counters,
+    ) -> None:
+        super().__init__(name, vhost_name, is_durable, log_id)
+        self.arguments: Final = arguments
+        self.limits: Final = QueueLimits(arguments)
+        self.is_auto_delete: Final = is_auto_delete
+        self.owner_id: Final[i64] = owner_id
+        self._agenda: Final = agenda
+        self._store: Final = store
+        self._counters: Final = counters
+        limits = self.limits
+        ready: Ready = PriorityReady(limits.max_priority) if limits.max_priority > 0 else FifoReady()
+        self.ready: Final[Ready] = ready
+        self.ready_bytes: i64 = 0
+        self.unacked_count: i64 = 0
+        self.unacked_bytes: i64 = 0
+        self.next_position: i64 = 1
+        self.is_due: bool = False
+        self.consumers: list[Consumer] = []
+        self._next_consumer: i64 = 0
+        self._has_priorities: bool = False
+        self._is_single_active: Final = _is_true(arguments, b"x-single-active-consumer")
+        self._refuses: Final = limits.overflow != DROP_HEAD and (limits.max_length >= 0 or limits.max_bytes >= 0)
+        self._trims: Final = not self._refuses and (limits.max_length >= 0 or limits.max_bytes >= 0)
+        self._has_timers: bool = limits.message_ttl_ms >= 0
+        self._wake_ms: i64 = 0  # when the agenda will wake this queue for its first message; 0 for never
+        self._unused_since_ms: i64 = agenda.now_ms
+        self._lease_wake_ms: i64 = 0  # when the agenda will look whether the lease has run out; 0 for never
+        # totals
+        self.published: i64 = 0
+        self.delivered: i64 = 0
+        self.delivered_auto_ack: i64 = 0
+        self.got: i64 = 0
+        self.redelivered: i64 = 0
+        self.acknowledged: i64 = 0
+        self.renew_lease()
+
+    # --- messages in
+
+    def push(self, message: Message) -> bool:
+        """Take in one message. Deliveries are tried at the end of the turn.
+
+        Returns:
+            False if the queue is full and refuses what it cannot hold (overflow reject-publish).
+        """
+        if self._refuses and self._is_full():
+            if self.limits.overflow == REJECT_PUBLISH_DLX:
+                self._dead_letter(message, b"maxlen")
+            return False
+        position = self.next_position
+        self.next_position = position + 1
+        queued = Queued(message, self, position)
+        if message.is_persistent and self.is_durable:
+            self._store.append(queued)
+        if message.ttl_ms >= 0 or self._has_timers:
+            self._set_expiry(queued)
+        self.ready.push(queued)
+        self.ready_bytes += len(message.body)
+        self.published += 1
+        if not self.is_due:
+            self.is_due = True
+            self._agenda.due.append(self)
+        return True
+
+    def restore(self, queued: Queued) -> None:
+        """Put back a message that the store recovered; its expiry counts from when it was published."""
+        message = queued.message
+        ttl = self._ttl_of(message)
+        if ttl >= 0:
+            self._has_timers = True
+            queued.expires_ms = message.timestamp_ms + ttl
+        if queued.position >= self.next_position:
+            self.next_position = queued.position + 1
+        self.ready.push(queued)
+        self.ready_bytes += len(message.body)
+        self.wake()
+
+    def put_back(self, returned: list[Queued]) -> None:
+        """Requeue deliveries at their original places, marked as redelivered."""
+        if self.is_deleted:
+            return
+        for queued in returned:
+            queued.redelivered = True
+            size: i64 = len(queued.message.body)
+            self.ready_bytes += size
+            self.unacked_bytes -= size
+        self.unacked_count -= len(returned)
+        self.ready.put_back(returned)
+        self.wake()
+
+    # --- messages out
+
+    def settle(self, queued: Queued) -> None:
+        """A delivery was acknowledged."""
+        if self.is_deleted:
+            return
+        self.unacked_count -= 1
+        self.unacked_bytes -= len(queued.message.body)
+        self.acknowledged += 1
+        self._counters.messages_acknowledged += 1
+        if queued.log_segment != NOT_STORED:
+            self._store.settle(queued)
+
+    def reject(self, queued: Queued) -> None:
+        """A delivery was refused for good: it is dead-lettered or dropped."""
+        if self.is_deleted:
+            return
+        self.unacked_count -= 1
+        self.unacked_bytes -= len(queued.message.body)
+        self._drop(queued, b"rejected")
+
+    def get(self) -> Queued | None:
+        """Take the first message for ``basic.get``; None if nothing is ready. The caller settles or keeps it."""
+        self.bring_up_to_date()
+        self.renew_lease()
+        if self.ready.count == 0:
+            return None
+        queued = self._take()
+        self.got += 1
+        if queued.log_segment != NOT_STORED:
+            self._store.delivered(self, queued.position)
+        return queued
+
+    def purge(self) -> int:
+        """Settle everything that is ready; what is unacked stays. Returns how many messages that was."""
+        self.bring_up_to_date()
+        ready = self.ready
+        count = int(ready.count)
+        while ready.count > 0:
+            queued = ready.take()
+            if queued.log_segment != NOT_STORED:
+                self._store.settle(queued)
+        self.ready_bytes = 0
+        return count
+
+    def delete(self) -> int:
+        """Forget everything and tell the consumers. Returns how many messages were ready.
+
+        The vhost takes the queue out of its namespace and its bindings; nothing is dead-lettered.
+        """
+        self.bring_up_to_date()
+        count = int(self.ready.count)
+        self.is_deleted = True
+        while self.ready.count > 0:
+            self.ready.take()
+        self.ready_bytes = 0
+        consumers = self.consumers
+        self.consumers = []
+        for consumer in consumers:
+            consumer.queue_deleted()
+        if self.is_durable:
+            self._store.forget_queue(self.log_id)
+        self._counters.queues_deleted += 1
+        return count
+
+    def bring_up_to_date(self) -> None:
+        """Do now what was put off to the end of the turn, so that counts are what a client expects."""
+        if self.is_due or self._has_timers:
+            self.deliver()
+
+    def wake(self) -> None:
+        """Try to deliver at the end of this turn: a consumer may have room again."""
+        if not self.is_due and not self.is_deleted:
+            self.is_due = True
+            self._agenda.due.append(self)
+
+    def deliver(self) -> None:
+        """Hand ready messages to consumers that can take them, then drop what may not stay."""
+        self.is_due = False
+        if self.is_deleted:
+            return
+        if self._has_timers:
+            self._drop_expired(self._agenda.now_ms - 1)
+        if self.consumers and self.ready.count > 0:
+            if self._has_priorities or self._is_single_active:
+                self._deliver_by_rank()
+            else:
+                self._deliver_in_turn()
+        if self._trims:
+            while self.ready.count > 0 and self._is_over():
+                self._drop(self._take_ready(), b"maxlen")
+        if self._has_timers:
+            self._drop_expired(self._agenda.now_ms)
+            self._arm_timer()
+
+    def _deliver_in_turn(self) -> None:
+        """Round robin: a consumer without room is passed over."""
+        consumers = self.consumers
+        ready = self.ready
+        count: i64 = len(consumers)
+        budget: i64 = DELIVERY_BUDGET
+        passed: i64 = 0
+        at = self._next_consumer
+        mark: i64 = 0
+        while ready.count > 0 and passed < count:
+            if budget == 0:
+                self._go_on_later()
+                break
+            if at >= count:
+                at = 0
+            consumer = consumers[at]
+            at += 1
+            if not consumer.can_take():
+                passed += 1
+                continue
+            passed = 0
+            budget -= 1
+            queued = self._take()
+            if not consumer.no_ack and queued.log_segment != NOT_STORED and queued.position > mark:
+                mark = queued.position
+            self._hand_over(queued, consumer)
+        self._next_consumer = at
+        if mark > 0:
+            self._store.delivered(self, mark)
+
+    def _deliver_by_rank(self) -> None:
+        """The highest priority with room first, equals in turn; a single active consumer gets everything."""
+        consumers = self.consumers
+        ready = self.ready
+        budget: i64 = DELIVERY_BUDGET
+        while ready.count > 0:
+            if budget == 0:
+                self._go_on_later()
+                return
+            budget -= 1
+            chosen = self._choose()
+            if chosen < 0:
+                return
+            consumer = consumers[chosen]
+            queued = self._take()
+            if not consumer.no_ack and queued.log_segment != NOT_STORED:
+                self._store.delivered(self, queued.position)
+            self._hand_over(queued, consumer)
+            if not self._is_single_active:
+                # Behind its equals: the list keeps the order of turns within a priority.
+                place = chosen + 1
+                while place < len(consumers) and consumers[place].priority == consumer.priority:
+                    place += 1
+                consumers.insert(place, consumer)
+                del consumers[chosen]
+
+    def _choose(self) -> i64:
+        consumers = self.consumers
+        count: i64 = 1 if self._is_single_active else len(consumers)
+        index: i64 = 0
+        while index < count:
+            if consumers[index].can_take():
+                return index
+            index += 1
+        return -1
+
+    def _hand_over(self, queued: Queued, consumer: Consumer) -> None:
+        if consumer.no_ack:
+            self.unacked_count -= 1
+            self.unacked_bytes -= len(queued.message.body)
+            self.delivered_auto_ack += 1
+            if queued.log_segment != NOT_STORED:
+                self._store.settle(queued)
+        else:
+            self.delivered += 1
+        consumer.take(queued)
+
+    def settle_unseen(self, queued: Queued) -> None:
+        """A ``basic.get`` without acknowledgement: settled by being sent."""
+        self.unacked_count -= 1
+        self.unacked_bytes -= len(queued.message.body)
+        if queued.log_segment != NOT_STORED:
+            self._store.settle(queued)
+
+    def _take(self) -> Queued:
+        """The first ready message, from now on unacked."""
+        queued = self.ready.take()
+        size: i64 = len(queued.message.body)
+        self.ready_bytes -= size
+        self.unacked_bytes += size
+        self.unacked_count += 1
+        if queued.redelivered:
+            self.redelivered += 1
+            self._counters.messages_redelivered += 1
+        return queued
+
+    def _take_ready(self) -> Queued:
+        """The first ready message, to be dropped."""
+        queued = self.ready.take()
+        self.ready_bytes -= len(queued.message.body)
+        return queued
+
+    def _go_on_later(self) -> None:
+        if not self.is_due:
+            self.is_due = True
+            self._agenda.again.append(self)
+
+    # --- consumers
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        """Admit ``consumer``; it is served at the end of the turn."""
+        consumers = self.consumers
+        if consumer.priority != 0:
+            self._has_priorities = True
+        place = len(consumers)
+        if not self._is_single_active or consumers:
+            # The active one of a single-active queue is not displaced, whatever the newcomer's priority.
+            first = 1 if self._is_single_active else 0
+            while place > first and consumers[place - 1].priority < consumer.priority:
+                place -= 1
+        consumers.insert(place, consumer)
+        self.wake()
+
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Let ``consumer`` go; what it holds unacked stays with its channel."""
+        if consumer not in self.consumers:
+            return
+        index = self.consumers.index(consumer)
+        del self.consumers[index]
+        if index < self._next_consumer:
+            self._next_consumer -= 1
+        self.renew_lease()
+        self.wake()
+
+    @property
+    def has_exclusive_consumer(self) -> bool:
+        """Is it reserved for one consumer?"""
+        return len(self.consumers) == 1 and self.consumers[0].is_exclusive
+
+    @property
+    def is_single_active(self) -> bool:
+        """Only the first of its consumers gets anything."""
+        return self._is_single_active
+
+    # --- limits and time
+
+    def _is_full(self) -> bool:
+        """At its limit before another message came. Deliveries of this turn make room first."""
+        if self.is_due:
+            self.deliver()
+        limits = self.limits
+        return (limits.max_length >= 0 and self.ready.count >= limits.max_length) or (
+            limits.max_bytes >= 0 and self.ready_bytes >= limits.max_bytes
+        )
+
+    def _is_over(self) -> bool:
+        limits = self.limits
+        return (limits.max_length >= 0 and self.ready.count > limits.max_length) or (
+            limits.max_bytes >= 0 and self.ready_bytes > limits.max_bytes
+        )
+
+    def _ttl_of(self, message: Message) -> i64:
+        ttl = self.limits.message_ttl_ms
+        if message.ttl_ms >= 0 and (ttl < 0 or message.ttl_ms < ttl):
+            return message.ttl_ms
+        return ttl
+
+    def _set_expiry(self, queued: Queued) -> None:
+        self._has_timers = True
+        queued.expires_ms = self._agenda.now_ms + self._ttl_of(queued.message)
+
+    def _drop_expired(self, now_ms: i64) -> None:
+        """Drop messages at the head whose time ended at ``now_ms`` or before; a long-lived head shields the rest."""
+        ready = self.ready
+        while ready.count > 0:
+            first = ready.first()
+            if first is None or first.expires_ms == 0 or first.expires_ms > now_ms:
+                return
+            self._drop(self._take_ready(), b"expired")
+
+    def _arm_timer(self) -> None:
+        first = self.ready.first()
+        if first is None or first.expires_ms == 0:
+            return
+        if self._wake_ms == 0 or first.expires_ms < self._wake_ms:
+            self._wake_ms = first.expires_ms
+            self._agenda.wake_at(first.expires_ms, self)
+
+    def time_has_come(self, time_ms: i64) -> None:
+        """The agenda's call at a time that this queue had asked for."""
+        if self.is_deleted:
+            return
+        if time_ms == self._wake_ms:
+            self._wake_ms = 0
+            self.wake()
+        if time_ms == self._lease_wake_ms:
+            self._lease_wake_ms = 0
+            self._look_at_lease()
+
+    def renew_lease(self) -> None:
+        """The queue was used: declared, read with ``basic.get``, or left by a consumer. RabbitMQ's ``x-expires``."""
+        if self.limits.expires_ms >= 0:
+            self._unused_since_ms = self._agenda.now_ms
+            self._look_at_lease()
+
+    def _look_at_lease(self) -> None:
+        """Expire, or see that somebody looks again. While there are consumers the lease does not run."""
+        if self.consumers or self._lease_wake_ms > 0:
+            return
+        ends_ms = self._unused_since_ms + self.limits.expires_ms
+        if ends_ms <= self._agenda.now_ms:
+            self._agenda.expired.append(self)
+        else:
+            self._lease_wake_ms = ends_ms
+            self._agenda.wake_at(ends_ms, self)
+
+    def _drop(self, queued: Queued, reason: bytes) -> None:
+        if queued.log_segment != NOT_STORED:
+            self._store.settle(queued)
+        self._dead_letter(queued.message, reason)
+
+    def _dead_letter(self, message: Message, reason: bytes) -> None:
+        if self.limits.dead_letter_exchange is not None:
+            self._agenda.dead_letters.append(DeadLetter(message, self, reason))
+
+
+def _is_true(arguments: Table, name: bytes) -> bool:
+    field = arguments.get(name)
+    return field is not None and field.kind == "t" and field.value is True

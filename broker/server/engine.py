@@ -1,0 +1,120 @@
+"""Builds the broker from the settings: every room once, connected, and filled with what the store recovered."""
+
+import logging
+import platform
+import socket
+
+from broker import __version__
+from broker.auth.users import User, Users
+from broker.core.arguments import Table, boolean, longstr, table
+from broker.core.clock import Clock
+from broker.core.counters import Counters
+from broker.definitions.journal import StoredTopology, TopologyReader
+from broker.protocol.context import ConnectionLimits, Context
+from broker.queues.agenda import Agenda
+from broker.settings.model import Settings
+from broker.store.files import Files
+from broker.store.limits import StoreLimits
+from broker.store.store import Store
+from broker.vhost.topology import TopologyJournal
+from broker.vhost.turn import Turn
+from broker.vhost.vhost import LogIds, VHost
+
+LOG = logging.getLogger("broker.server")
+
+CAPABILITIES = (
+    b"publisher_confirms",
+    b"exchange_exchange_bindings",
+    b"basic.nack",
+    b"consumer_cancel_notify",
+    b"connection.blocked",
+    b"consumer_priorities",
+    b"authentication_failure_close",
+    b"per_consumer_qos",
+)
+
+
+class Engine:
+    """The broker without its ports and timers.
+
+    Attributes:
+        context: What every connection shares.
+        turn: Brings every chunk of input to its end.
+        store: The durable state.
+        recovered: Kinds of things found on disk and how many of each.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the data directory and read it.
+
+        Raises:
+            StoreError: The directory is another process's, newer than this version, or cannot be read or written.
+        """
+        store_limits = StoreLimits(segment_bytes=settings.store.segment_bytes, log_bytes=settings.store.log_bytes)
+        clock = Clock()
+        self.store = Store(settings.data_dir, Files(), store_limits)
+        agenda = Agenda()
+        agenda.now_ms = clock.now_ms()
+        counters = Counters()
+        self.turn = Turn(clock, agenda, self.store, counters)
+        log_ids = LogIds()
+        silent = TopologyJournal()
+        vhost = VHost(settings.default_vhost, agenda, self.store, counters, log_ids, silent)
+        self.turn.vhosts[vhost.name] = vhost
+        self.recovered = self._recover(log_ids)
+        vhost.journal = StoredTopology(self.store)
+        counters.queues_deleted = 0  # deletions that were only read back
+        self.context = Context(self.turn, _users(settings), _limits(settings), clock, server_properties(settings))
+
+    def _recover(self, log_ids: LogIds) -> dict[str, int]:
+        recovered = self.store.recover()
+        for sentence in recovered.report:
+            LOG.warning("recovery", extra={"found": sentence})
+        log_ids.last = max(log_ids.last, recovered.highest_log_id)
+        reader = TopologyReader(self.turn)
+        reader.restore(recovered)
+        self.turn.begin()
+        self.turn.finish()
+        return {
+            "queues": reader.queues,
+            "messages": reader.messages,
+            "bindings": reader.bindings,
+        }
+
+
+def _users(settings: Settings) -> Users:
+    users = Users([name.encode() for name in settings.loopback_users])
+    users.add(User(settings.default_user.encode(), settings.default_pass.encode(), ["administrator"]))
+    return users
+
+
+def _limits(settings: Settings) -> ConnectionLimits:
+    amqp = settings.amqp
+    return ConnectionLimits(
+        frame_max=amqp.frame_max,
+        channel_max=amqp.channel_max,
+        heartbeat_s=amqp.heartbeat_s,
+        handshake_s=amqp.handshake_timeout_s,
+        max_message_bytes=amqp.max_message_bytes,
+        max_connections=amqp.max_connections,
+        consumers_per_channel=amqp.max_consumers_per_channel,
+        has_py_amqp_qos=amqp.py_amqp_qos,
+    )
+
+
+def cluster_name(settings: Settings) -> str:
+    """The configured name, or ``ponymq@<host name>``."""
+    return settings.cluster_name or f"ponymq@{socket.gethostname()}"
+
+
+def server_properties(settings: Settings) -> Table:
+    """What ``connection.start`` says: RabbitMQ's fields, because clients choose their behaviour by them."""
+    return {
+        b"capabilities": table({name: boolean(True) for name in CAPABILITIES}),
+        b"cluster_name": longstr(cluster_name(settings).encode()),
+        b"copyright": longstr(b"The PonyMQ developers"),
+        b"information": longstr(f"PonyMQ {__version__}".encode()),
+        b"platform": longstr(f"Python {platform.python_version()}".encode()),
+        b"product": longstr(settings.amqp.product.encode()),
+        b"version": longstr(settings.amqp.version.encode()),
+    }

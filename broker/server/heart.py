@@ -1,0 +1,180 @@
+"""Everything that happens beside the sockets: syncs, further turns, timers, housekeeping."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from broker.definitions.journal import topology_records
+from broker.net.amqp_socket import Attendant
+from broker.protocol.context import Context
+from broker.store.errors import StoreError
+from broker.store.retire_job import RetireJob
+from broker.store.sync_job import SyncJob
+
+LOG = logging.getLogger("broker.server")
+
+TICK_S = 0.5  # heartbeats are looked at every half interval, and the shortest interval is a second
+
+
+class Heart(Attendant):
+    """Gives the data plane what it cannot have without an event loop.
+
+    One sync runs at a time on a worker thread; what arrives meanwhile rides the next one, so batching needs no timer.
+
+    Attributes:
+        failure: Why the store can no longer be trusted; the daemon ends the process. None while all is well.
+    """
+
+    def __init__(self, context: Context, on_failure: Callable[[], None]) -> None:
+        """Serve ``context`` on the running loop; ``on_failure`` is called once, when the store has failed."""
+        super().__init__()
+        self._context = context
+        self._turn = context.turn
+        self._store = context.turn.store
+        self._loop = asyncio.get_running_loop()
+        self._on_failure = on_failure
+        self._sync_worker = ThreadPoolExecutor(1, "sync")
+        self._retire_worker = ThreadPoolExecutor(1, "retire")
+        self._sync: SyncJob | None = None
+        self._sync_began_s = 0.0
+        self._retire: RetireJob | None = None
+        self._next_turn: asyncio.Handle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_ms = 0
+        self._is_out_of_space = False
+        self._ticking = self._loop.call_later(TICK_S, self._tick)
+        self.failure: StoreError | None = None
+
+    def attend(self) -> None:
+        """See to what the turn left undone. Cheap when there is nothing."""
+        turn = self._turn
+        if turn.failure is not None:
+            self._write_failed(turn.failure)
+        if self._sync is None and turn.wants_sync and self.failure is None:
+            self._begin_sync()
+        if self._next_turn is None and turn.wants_turn:
+            self._next_turn = self._loop.call_soon(self._run_turn)
+        wake_ms = turn.agenda.next_wake_ms
+        if wake_ms >= 0 and (self._alarm is None or wake_ms < self._alarm_ms):
+            self._arm(wake_ms)
+
+    def _run_turn(self) -> None:
+        self._next_turn = None
+        self._turn.begin()
+        self._turn.finish()
+        self.attend()
+
+    def _arm(self, wake_ms: int) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_ms = wake_ms
+        delay_s = max(0.0, (wake_ms - self._context.clock.now_ms()) / 1000)
+        # Loops refuse timers far in the future; a queue's time may be ten years ahead.
+        self._alarm = self._loop.call_later(min(delay_s, 3600.0), self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._run_turn()
+
+    # --- group commit
+
+    def _begin_sync(self) -> None:
+        self._sync = self._store.begin_sync()
+        self._sync_began_s = time.perf_counter()
+        self._sync_worker.submit(self._sync.run).add_done_callback(
+            lambda _: self._loop.call_soon_threadsafe(self._end_sync)
+        )
+
+    def _end_sync(self) -> None:
+        job = self._sync
+        if job is None:
+            return
+        self._sync = None
+        counters = self._context.counters
+        counters.syncs += 1
+        counters.sync_seconds += time.perf_counter() - self._sync_began_s
+        try:
+            self._store.finish_sync(job)
+        except StoreError as error:
+            self._fail(error)
+            return
+        self._turn.synced()
+        self.attend()
+
+    def _write_failed(self, error: StoreError) -> None:
+        self._turn.failure = None
+        if not error.is_no_space:
+            self._fail(error)
+        elif not self._is_out_of_space:
+            self._is_out_of_space = True
+            LOG.error("disk full: confirms wait until there is room", extra={"reason": str(error)})
+
+    def _fail(self, error: StoreError) -> None:
+        """Nothing is confirmed any more; the process must end and start again with what is on the disk."""
+        if self.failure is None:
+            self.failure = error
+            LOG.critical("the store has failed", extra={"reason": str(error)})
+            self._on_failure()
+
+    # --- housekeeping
+
+    def _tick(self) -> None:
+        self._ticking = self._loop.call_later(TICK_S, self._tick)
+        self._turn.begin()
+        now_s = self._context.clock.monotonic_s()
+        for connection in list(self._context.connections.values()):
+            connection.tick(now_s)
+        self._turn.finish()
+        if self._is_out_of_space and not self._store.has_news:
+            self._is_out_of_space = False
+            LOG.info("disk has room again: everything that waited has been written")
+        self.attend()
+        self._keep_house()
+
+    def _keep_house(self) -> None:
+        if self.failure is not None:
+            return
+        store = self._store
+        try:
+            if self._sync is None and store.journal_garbage > store.limits.journal_garbage_bytes:
+                store.compact_journal(topology_records(self._turn))
+            if self._retire is None and store.is_retire_due:
+                self._retire = store.begin_retire()
+                self._retire_worker.submit(self._retire.run).add_done_callback(
+                    lambda _: self._loop.call_soon_threadsafe(self._end_retire)
+                )
+        except StoreError as error:
+            self._write_failed(error)
+
+    def _end_retire(self) -> None:
+        job = self._retire
+        if job is None:
+            return
+        self._retire = None
+        try:
+            for sentence in self._store.finish_retire(job):
+                LOG.warning("retirement of the log", extra={"found": sentence})
+        except StoreError as error:
+            self._write_failed(error)
+
+    async def stop(self) -> None:
+        """Stop the timers and wait for the jobs under way. The store may be closed afterwards."""
+        self._ticking.cancel()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        await asyncio.to_thread(self._sync_worker.shutdown)
+        await asyncio.to_thread(self._retire_worker.shutdown)
+        self._end_sync_at_stop()
+        self._end_retire()
+
+    def _end_sync_at_stop(self) -> None:
+        job = self._sync
+        if job is None:
+            return
+        self._sync = None
+        try:
+            self._store.finish_sync(job)
+        except StoreError as error:
+            self._fail(error)

@@ -1,0 +1,148 @@
+"""Every setting: its name, its default, its limits and its meaning.
+
+The units are in the names: ``_s`` seconds, ``_bytes`` octets. ``config/ponymq.toml`` is written from this module.
+"""
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+
+OFF: Final = -1
+"""The value of a port that is not to be opened; written ``"off"`` in the file, the environment and the flags."""
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json", "auto"]
+
+
+class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is logged, and how a line looks."""
+
+    level: Annotated[LogLevel, Meta(description="The least important event that is still logged.")] = "info"
+    format: Annotated[
+        LogFormat,
+        Meta(description="One readable line per event, one JSON object per line, or text on a terminal and JSON else."),
+    ] = "text"
+
+
+class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the AMQP port offers its clients, and what it bears from them."""
+
+    heartbeat_s: Annotated[
+        int,
+        Meta(ge=0, le=65535, description="Heartbeat interval proposed to clients; they may ask for less. 0 for none."),
+    ] = 60
+    frame_max: Annotated[
+        int, Meta(ge=4096, le=16_777_216, description="Largest frame, in octets, that a client may negotiate.")
+    ] = 131_072
+    channel_max: Annotated[
+        int, Meta(ge=1, le=65535, description="Highest channel number that a client may negotiate.")
+    ] = 2047
+    handshake_timeout_s: Annotated[
+        float, Meta(gt=0, le=3600, description="From the accepted socket to connection.open; then it is closed.")
+    ] = 10.0
+    max_message_bytes: Annotated[int, Meta(ge=1, le=536_870_912, description="Largest body of one message.")] = (
+        16_777_216
+    )
+    max_connections: Annotated[
+        int, Meta(ge=0, le=10_000_000, description="Connections at one time; 0 for as many as the system has files.")
+    ] = 0
+    max_consumers_per_channel: Annotated[
+        int, Meta(ge=0, le=10_000_000, description="Consumers on one channel; 0 for no limit.")
+    ] = 0
+    consumer_timeout_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=31_536_000,
+            description="How long a delivery may stay unacked before its channel is closed; 0 for ever.",
+        ),
+    ] = 0
+    product: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=255,
+            description="The product named to clients. Some clients insist that it is RabbitMQ.",
+        ),
+    ] = "RabbitMQ"
+    version: Annotated[
+        str,
+        Meta(
+            pattern=r"^\d+\.\d+\.\d+([+~-].*)?$",
+            max_length=255,
+            description="The version named to clients. Kombu and Celery choose their prefetch mode by it.",
+        ),
+    ] = "4.1.0"
+    py_amqp_qos: Annotated[
+        bool,
+        Meta(
+            description=(
+                "basic.qos(global=false) from py-amqp also changes running consumers, "
+                "without which Celery workers with ETA tasks starve."
+            )
+        ),
+    ] = True
+
+
+class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The sizes of the log on disk."""
+
+    segment_bytes: Annotated[
+        int,
+        Meta(ge=65_536, le=1_073_741_824, description="Size at which a segment of the commit log is sealed."),
+    ] = 67_108_864
+    log_bytes: Annotated[
+        int,
+        Meta(
+            ge=131_072,
+            le=1_099_511_627_776,
+            description="Size of the commit log over which the messages still wanted move to their queues' own files.",
+        ),
+    ] = 268_435_456
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings of one broker process. Immutable: a change means a restart."""
+
+    data_dir: Annotated[
+        str, Meta(min_length=1, description="Where queues, users and topology are kept. One process at a time.")
+    ] = "./data"
+    bind: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The address every port listens on; 0.0.0.0 or :: for all of the machine's addresses.",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="AMQP. 0 for any free port.")] = 5672
+    http_port: Annotated[
+        int, Meta(ge=OFF, le=65535, description='HTTP API and console. 0 for any free port, "off" for none.')
+    ] = 15672
+    metrics_port: Annotated[
+        int, Meta(ge=OFF, le=65535, description='Prometheus metrics. 0 for any free port, "off" for none.')
+    ] = 15692
+    default_user: Annotated[
+        str, Meta(min_length=1, max_length=255, description="The administrator made on an empty data directory.")
+    ] = "guest"
+    default_pass: Annotated[str, Meta(min_length=1, max_length=1024, description="That user's first password.")] = (
+        "guest"  # noqa: S105 - RabbitMQ's default, usable from loopback only
+    )
+    default_vhost: Annotated[
+        str, Meta(min_length=1, max_length=255, description="The vhost made on an empty data directory.")
+    ] = "/"
+    loopback_users: Annotated[tuple[str, ...], Meta(description="Users that may log in from this machine only.")] = (
+        "guest",
+    )
+    allow_only_guest: Annotated[
+        bool, Meta(description="Listen beyond this machine although guest is the only user.")
+    ] = False
+    cluster_name: Annotated[
+        str, Meta(max_length=255, description="Named to clients and in the HTTP API; empty for ponymq@<host name>.")
+    ] = ""
+    shutdown_grace_s: Annotated[
+        float, Meta(ge=0, le=3600, description="How long a stop waits for clients to close before it closes them.")
+    ] = 10.0
+    uvloop: Annotated[bool, Meta(description="Run on uvloop; false for asyncio's own loop, which is slower.")] = True
+    log: LogSettings = LogSettings()
+    amqp: AmqpSettings = AmqpSettings()
+    store: StoreSettings = StoreSettings()

@@ -1,0 +1,96 @@
+"""The commit log: numbered segments, one of them being written."""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.store.batch_file import BatchFile
+from broker.store.files import Files
+from broker.store.framing import FILE_HEADER_SIZE, LOG
+from broker.store.limits import StoreLimits
+from broker.store.places import LogSegment
+
+
+def log_path(directory: str, number: i64) -> str:
+    """Where the segment with this number is."""
+    return f"{directory}/{int(number):016x}.log"
+
+
+@final
+@mypyc_attr(native_class=True)
+class CommitLog:
+    """The segments of the log, oldest first; the last is the one being written.
+
+    Attributes:
+        segments: All that exist as files.
+        active: The last of them.
+        unsynced: Sealed segments whose descriptors wait for the next sync.
+        is_directory_dirty: A segment's name was made and the directory not synced yet.
+        bytes: Octets of all segments.
+    """
+
+    def __init__(self, files: Files, limits: StoreLimits, directory: str, key: i64) -> None:
+        self.files: Final = files
+        self.limits: Final = limits
+        self.directory: Final = directory
+        self.key: Final[i64] = key
+        self.segments: list[LogSegment] = []
+        self.unsynced: list[LogSegment] = []
+        self.is_directory_dirty: bool = False
+        self.bytes: i64 = 0
+        self.active: LogSegment = LogSegment(0, "", 0, 0)
+        self.file: BatchFile | None = None
+
+    def begin(self, number: i64, first_batch: i64, file: BatchFile) -> None:
+        """Write to this new file from now on."""
+        self.file = file
+        segment = LogSegment(number, file.path, first_batch, file.size)
+        segment.descriptor = file.descriptor
+        self.segments.append(segment)
+        self.active = segment
+        self.bytes += file.size
+
+    def append(self, parts: list[bytes], size: i64, number: i64) -> None:
+        """Write one framed batch, to a new segment if it does not fit into this one.
+
+        Raises:
+            StoreError: As ``BatchFile.append``.
+        """
+        file = self.file
+        if file is None:
+            raise AssertionError("the log was written before it was recovered")
+        if file.size + size > self.limits.segment_bytes and file.size > FILE_HEADER_SIZE:
+            file = self.roll(file, number)
+        # No reserve beyond the end of the segment.
+        reserve = min(self.limits.allocate_bytes, self.limits.segment_bytes - file.size - size)
+        file.append(parts, size, max(reserve, 0))
+        self.active.size = file.size
+        self.bytes += size
+
+    def roll(self, file: BatchFile, number: i64) -> BatchFile:
+        """Seal the segment and begin the next, whose first batch is ``number``.
+
+        The sealed file is synced once more by the next sync job, which also syncs the new name: no confirm for anything
+        in either leaves before that.
+        """
+        following = self.active.number + 1
+        path = log_path(self.directory, following)
+        fresh = BatchFile(self.files, path, LOG, following, number, self.key)
+        self.active.is_sealed = True
+        self.active.ranges = [FILE_HEADER_SIZE, int(self.active.size)]
+        self.unsynced.append(self.active)
+        self.is_directory_dirty = True
+        self.begin(following, number, fresh)
+        file.trim()
+        return fresh
+
+    def trim(self) -> None:
+        """Give the reserve back: nothing more is coming."""
+        if self.file is not None:
+            self.file.trim()
+
+    def removed(self, count: i64) -> None:
+        """The oldest ``count`` segments are gone."""
+        for i in range(count):
+            self.bytes -= self.segments[i].size
+        self.segments = self.segments[count:]

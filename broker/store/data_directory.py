@@ -1,0 +1,136 @@
+"""The data directory: who owns it, which format it has, where things are in it."""
+
+import fcntl
+import os
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.store.errors import StoreError, failed
+from broker.store.files import Files
+from broker.store.framing import JOURNAL, LOG, MARK, has_file_header, header_key
+
+FORMAT_VERSION: Final = 1
+FORMAT_NAME: Final = "ponymq"
+
+
+@final
+@mypyc_attr(native_class=True)
+class DataDirectory:
+    """One data directory, held by this process until ``release``.
+
+    Attributes:
+        path: The directory.
+        log: Directory of the commit log.
+        journal: Directory of the topology journal.
+        queues: Directory of the queue segments.
+        key: Random, chosen when the directory was made; every batch is checked with it.
+    """
+
+    def __init__(self, path: str, files: Files) -> None:
+        """Make the directory if need be, lock it, check its format.
+
+        Raises:
+            StoreError: Another process holds it (the text names its pid), its format is newer or unknown, or it cannot
+                be made or written. Nothing has been changed then.
+        """
+        self.path: Final = path
+        self.log: Final = f"{path}/log"
+        self.journal: Final = f"{path}/journal"
+        self.queues: Final = f"{path}/queues"
+        self.files: Final = files
+        self.key: i64 = 0
+        self.lock_descriptor: int = -1
+        try:
+            self.make_all()
+        except OSError as error:
+            self.release()
+            where = error.filename if isinstance(error.filename, str) else path
+            raise failed("prepare", where, error, "check that the directory exists and belongs to this user") from error
+        except StoreError:
+            self.release()
+            raise
+
+    def make_all(self) -> None:
+        """Lock first: nothing may be touched in a directory that is another process's."""
+        self.make(self.path)
+        self.lock()
+        names = self.files.list_directory(self.path)
+        if "format" in names:
+            self.check_format()
+        for each in (self.log, self.journal, self.queues):
+            self.make(each)
+        if self.key == 0:
+            self.write_format()
+
+    def make(self, path: str) -> None:
+        """Make a directory unless it is there."""
+        try:
+            self.files.make_directory(path)
+        except FileExistsError:
+            return
+
+    def lock(self) -> None:
+        """Take the lock; the kernel gives it up when this process ends, however it ends."""
+        path = f"{self.path}/lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            text = f"data directory {self.path} is in use by process {holder}; stop it, or choose another directory"
+            raise StoreError(text, path) from error
+        self.lock_descriptor = descriptor
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def check_format(self) -> None:
+        """Refuse what this version cannot read."""
+        path = f"{self.path}/format"
+        words = self.files.read(path).decode("ascii", "replace").split()
+        known = len(words) == 4 and words[0] == FORMAT_NAME and words[1].isdigit() and words[2] == "key"
+        if known and int(words[1]) > FORMAT_VERSION:
+            text = (
+                f"data directory {self.path} has format {words[1]}; this version reads up to {FORMAT_VERSION}: upgrade"
+            )
+            raise StoreError(text, path)
+        try:
+            self.key = int(words[3], 16) if known else 0
+        except ValueError:
+            self.key = 0
+        if self.key == 0:
+            text = f"{path} is not readable as a format of {FORMAT_NAME}; restore it, or choose another directory"
+            raise StoreError(text, path)
+
+    def write_format(self) -> None:
+        """Make a new directory ours, or give one that lost its format file its key back."""
+        key = self.key_of_files()
+        # Without a zero octet in it the mark of a batch cannot begin inside preallocated space.
+        while key == 0 or 0 in int(key ^ MARK).to_bytes(4, "little"):
+            key = int.from_bytes(os.urandom(4), "little")
+        temporary = f"{self.path}/format.tmp"
+        descriptor = self.files.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            self.files.write(descriptor, [f"{FORMAT_NAME} {FORMAT_VERSION}\nkey {key:08x}\n".encode()], 0)
+            self.files.sync(descriptor)
+        finally:
+            self.files.close(descriptor)
+        self.files.rename(temporary, f"{self.path}/format")
+        self.files.sync_directory(self.path)
+        self.key = key
+
+    def key_of_files(self) -> int:
+        """The key that the files already there were written with; 0 if there is none."""
+        for directory, kind in ((self.log, LOG), (self.journal, JOURNAL)):
+            for name in self.files.list_directory(directory):
+                data = self.files.read(f"{directory}/{name}")
+                if has_file_header(data, kind):
+                    return int(header_key(data))
+        return 0
+
+    def release(self) -> None:
+        """Give the directory up."""
+        if self.lock_descriptor >= 0:
+            os.close(self.lock_descriptor)
+            self.lock_descriptor = -1

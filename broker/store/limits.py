@@ -1,0 +1,36 @@
+"""The store's sizes, as one value that the server hands down."""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+
+@final
+@mypyc_attr(native_class=True)
+class StoreLimits:
+    """Sizes and thresholds.
+
+    Attributes:
+        segment_bytes: A commit log segment is sealed before it grows beyond this (a larger batch has one to itself).
+        log_bytes: When the commit log is larger than this, live messages of its oldest segments move to queue segments.
+        allocate_bytes: Disk is reserved this far ahead of the end of the log; 0 for never.
+        log_segments: More commit log segments than this are thinned out too, however small: each start adds one.
+        journal_garbage_bytes: The journal is worth compacting when this many octets came after its snapshot.
+        backlog_batch_bytes: Size of a batch in a queue segment: what one read of a backlog brings in.
+    """
+
+    def __init__(
+        self,
+        segment_bytes: int = 64 * 1024 * 1024,
+        log_bytes: int = 256 * 1024 * 1024,
+        allocate_bytes: int = 4 * 1024 * 1024,
+        log_segments: int = 64,
+        journal_garbage_bytes: int = 4 * 1024 * 1024,
+        backlog_batch_bytes: int = 256 * 1024,
+    ) -> None:
+        self.segment_bytes: Final[i64] = segment_bytes
+        self.log_bytes: Final[i64] = log_bytes
+        self.allocate_bytes: Final[i64] = allocate_bytes
+        self.log_segments: Final[i64] = log_segments
+        self.journal_garbage_bytes: Final[i64] = journal_garbage_bytes
+        self.backlog_batch_bytes: Final[i64] = backlog_batch_bytes

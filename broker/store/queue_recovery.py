@@ -1,0 +1,130 @@
+"""Reading queue segments and their ledgers back at start-up."""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.store.data_directory import DataDirectory
+from broker.store.files import Files
+from broker.store.framing import LEDGER, QUEUE_SEGMENT, Scan, has_file_header, header_key, header_number
+from broker.store.places import Share
+from broker.store.queue_segments import ledger_path
+from broker.store.records import History, LiveContents
+from broker.store.series import number_of
+
+NO_LOG_SEGMENT: Final = 1 << 62
+
+
+@final
+@mypyc_attr(native_class=True)
+class QueueSegmentRecovery:
+    """The queue segments of one start.
+
+    Attributes:
+        highest_log_segment: The highest number of a log segment that a queue segment names.
+        report: Damage, as plain sentences.
+    """
+
+    def __init__(self, files: Files, directory: DataDirectory, history: History) -> None:
+        self.files: Final = files
+        self.directory: Final = directory
+        self.history: Final = history
+        self.shares: Final[dict[int, list[Share]]] = {}
+        self.directories: Final[dict[int, str]] = {}
+        self.highest_log_segment: i64 = 0
+        self.report: Final[list[str]] = []
+
+    def read_ledgers(self, log_segments: dict[int, bool]) -> None:
+        """Find the queue segments and take in their ledgers.
+
+        One whose log segment is still there was made by a retirement that did not finish: the log segment counts.
+        """
+        for name in self.files.list_directory(self.directory.queues):
+            log_id = number_of(name, "")
+            path = f"{self.directory.queues}/{name}"
+            if log_id < 0:
+                self.report.append(f"{path} is not a directory of the broker; it is left alone")
+                continue
+            self.directories[log_id] = path
+            self.read_directory(log_id, path, log_segments)
+
+    def read_directory(self, log_id: i64, directory: str, log_segments: dict[int, bool]) -> None:
+        """The queue segments of one queue."""
+        names = self.files.list_directory(directory)
+        shares: list[Share] = []
+        for name in names:
+            path = f"{directory}/{name}"
+            first = number_of(name, ".seg")
+            if first < 0:
+                is_orphan = name.endswith(".acks") and f"{name[:-5]}.seg" not in names
+                if is_orphan or name.endswith(".tmp"):
+                    self.files.unlink(path)
+                elif number_of(name, ".acks") < 0:
+                    self.report.append(f"{path} is not a file of the broker; it is left alone")
+                continue
+            head = self.files.read(path)
+            number: i64 = 0
+            if has_file_header(head, QUEUE_SEGMENT):
+                number = header_number(head)
+            else:
+                self.report.append(f"damage in {path} at offset 0: the file header is unreadable")
+            if number in log_segments:
+                self.files.unlink(path)
+                if f"{name[:-4]}.acks" in names:
+                    self.files.unlink(ledger_path(path))
+                continue
+            self.highest_log_segment = max(self.highest_log_segment, number)
+            # A segment with a damaged header has lost its number: any will do that no log segment can have.
+            share = Share(number if number > 0 else NO_LOG_SEGMENT + first, first, None)
+            share.path = path
+            shares.append(share)
+            if f"{name[:-4]}.acks" in names:
+                self.read_ledger(log_id, share)
+        self.shares[log_id] = shares
+
+    def read_ledger(self, log_id: i64, share: Share) -> None:
+        """Take in one ledger."""
+        path = ledger_path(share.path)
+        data = self.files.read(path)
+        key = header_key(data) if has_file_header(data, LEDGER) else self.directory.key
+        scan = Scan(data, key)
+        own = History()
+        for run in scan.runs:
+            own.read_batches(data, run.start, run.end)
+            self.history.read_batches(data, run.start, run.end)
+            share.ledger_size = run.end
+            share.ledger_batch = run.last
+        for damage in scan.damage:
+            self.report.append(
+                f"damage in {path} at offset {int(damage.offset)}: {int(damage.size)} octets are unreadable; "
+                "messages that they settled may be delivered again"
+            )
+        share.marked = own.queue(log_id).delivered
+
+    def read_contents(self, live: LiveContents) -> None:
+        """Take in the messages of the queue segments that are not settled."""
+        for shares in self.shares.values():
+            for share in shares:
+                data = self.files.read(share.path)
+                key = header_key(data) if has_file_header(data, QUEUE_SEGMENT) else self.directory.key
+                scan = Scan(data, key)
+                for run in scan.runs:
+                    live.read_batches(data, run.start, run.end, share.log_segment)
+                for damage in scan.damage:
+                    self.report.append(
+                        f"damage in {share.path} at offset {int(damage.offset)}: {int(damage.size)} octets are "
+                        "unreadable; everything around them is kept"
+                    )
+
+    def shares_of(self, log_id: i64) -> list[Share]:
+        """The queue segments of one queue, oldest first."""
+        return self.shares.get(log_id, [])
+
+    def leftovers(self) -> list[str]:
+        """Directories of queues that are forgotten."""
+        found: list[str] = []
+        for log_id, path in self.directories.items():
+            queue = self.history.queues.get(log_id)
+            if queue is not None and queue.is_forgotten:
+                found.append(path)
+        return found

@@ -1,0 +1,245 @@
+"""What a batch says: contents and their places in queues, then settlements. All integers little-endian.
+
+    content        1 flags (1: persistent)   1 priority    2 octets of route   4 of header   4 of body
+                   4 count of targets        8 timestamp_ms                    8 ttl_ms (-1: none)
+                   route, header, body, then 16 for each target: log_id, position
+    settled one    1 kind 1   8 log_id   8 position
+    settled range  1 kind 2   8 log_id   8 first   8 last
+    delivered      1 kind 3   8 log_id   8 position: this one and all before it have been handed to a client
+    forgotten      1 kind 4   8 log_id: the queue is gone
+    closed         1 kind 5: a clean stop; the batch before this one was synced
+
+Neither order nor repetition of settlements matters: a position is never used twice, and neither is a log_id.
+"""
+
+from typing import Final, final
+
+from librt.strings import BytesWriter, read_i16_le, read_i32_le, read_i64_le, write_i16_le, write_i32_le, write_i64_le
+from mypy_extensions import i16, i32, i64, mypyc_attr
+
+from broker.core.message import Message
+from broker.store.framing import BATCH_HEADER_SIZE, batch_end, settlements_start
+from broker.store.intervals import Intervals
+
+CONTENT_HEAD_SIZE: Final = 32
+TARGET_SIZE: Final = 16
+PERSISTENT: Final = 1
+
+SETTLED_ONE: Final = 1
+SETTLED_RANGE: Final = 2
+DELIVERED: Final = 3
+FORGOTTEN: Final = 4
+CLOSED: Final = 5
+
+# A body of this size or more is handed to the system call as it is; a smaller one is cheaper to copy (the crossing lies
+# between 1 and 4 KiB: two copies of 4 KiB cost as much as one more buffer in the call).
+LARGE_BODY: Final = 4096
+
+
+def put_content_head(out: BytesWriter, message: Message, targets: i64) -> None:
+    """The fixed fields of a content record, its route and its header; the body comes next."""
+    route = message.route
+    header = message.header
+    out.append(PERSISTENT if message.is_persistent else 0)
+    out.append(int(message.priority) & 0xFF)
+    write_i16_le(out, i16(len(route)))
+    write_i32_le(out, i32(len(header)))
+    write_i32_le(out, i32(len(message.body)))
+    write_i32_le(out, i32(targets))
+    write_i64_le(out, message.timestamp_ms)
+    write_i64_le(out, message.ttl_ms)
+    out.write(route)
+    out.write(header)
+
+
+def put_target(out: BytesWriter, log_id: i64, position: i64) -> None:
+    """One place of a content."""
+    write_i64_le(out, log_id)
+    write_i64_le(out, position)
+
+
+def put_settled(out: BytesWriter, log_id: i64, first: i64, last: i64) -> None:
+    """Every position of a queue from ``first`` to ``last`` is settled."""
+    if first == last:
+        out.append(SETTLED_ONE)
+        write_i64_le(out, log_id)
+        write_i64_le(out, first)
+        return
+    out.append(SETTLED_RANGE)
+    write_i64_le(out, log_id)
+    write_i64_le(out, first)
+    write_i64_le(out, last)
+
+
+def put_delivered(out: BytesWriter, log_id: i64, position: i64) -> None:
+    """A queue has handed everything up to ``position`` to clients."""
+    out.append(DELIVERED)
+    write_i64_le(out, log_id)
+    write_i64_le(out, position)
+
+
+def put_forgotten(out: BytesWriter, log_id: i64) -> None:
+    """A queue is gone, with all that was in it."""
+    out.append(FORGOTTEN)
+    write_i64_le(out, log_id)
+
+
+@final
+@mypyc_attr(native_class=True)
+class QueueHistory:
+    """What settlements say about one queue.
+
+    Attributes:
+        settled: Positions that are settled.
+        delivered: Everything up to here has been handed to a client.
+        is_forgotten: The queue is gone.
+        last_position: The highest position that any record names.
+    """
+
+    def __init__(self) -> None:
+        self.settled: Final = Intervals()
+        self.delivered: i64 = 0
+        self.is_forgotten: bool = False
+        self.last_position: i64 = 0
+
+    def names(self, position: i64) -> None:
+        """A record speaks of this position: it is not free any more."""
+        self.last_position = max(self.last_position, position)
+
+
+@final
+@mypyc_attr(native_class=True)
+class History:
+    """What settlements say, queue by queue."""
+
+    def __init__(self) -> None:
+        self.queues: Final[dict[int, QueueHistory]] = {}
+        self.is_closed: bool = False  # the last batch read was the mark of a clean stop
+
+    def queue(self, log_id: i64) -> QueueHistory:
+        """The history of one queue, empty at first."""
+        history = self.queues.get(log_id)
+        if history is None:
+            history = QueueHistory()
+            self.queues[log_id] = history
+        return history
+
+    def read_batches(self, data: bytes, start: i64, end: i64) -> None:
+        """Take in the settlements of whole batches between two offsets."""
+        at = start
+        while at < end:
+            after = batch_end(data, at)
+            self.read(data, settlements_start(data, at), after)
+            at = after
+
+    def read(self, data: bytes, start: i64, end: i64) -> None:
+        """Take in the settlements between two offsets; an unknown kind ends them (a checksum stands before this)."""
+        at = start
+        self.is_closed = False
+        while at < end:
+            kind = i64(data[at])
+            if kind == CLOSED:
+                self.is_closed = True
+                at += 1
+                continue
+            if kind < SETTLED_ONE or kind > FORGOTTEN:
+                return
+            queue = self.queue(read_i64_le(data, at + 1))
+            if kind == FORGOTTEN:
+                queue.is_forgotten = True
+                at += 9
+                continue
+            first = read_i64_le(data, at + 9)
+            if kind == SETTLED_RANGE:
+                last = read_i64_le(data, at + 17)
+                queue.settled.add(first, last)
+                queue.names(last)
+                at += 25
+                continue
+            if kind == SETTLED_ONE:
+                queue.settled.add(first, first)
+            else:
+                queue.delivered = max(queue.delivered, first)
+            queue.names(first)
+            at += 17
+
+
+@final
+@mypyc_attr(native_class=True, acyclic=True)
+class RecoveredEntry:
+    """A message as it was found in a file.
+
+    Attributes:
+        message: As it was published.
+        position: Its place in the queue.
+        redelivered: It may have been handed to a client before.
+        log_segment: What ``Queued.log_segment`` must be set to, so that settling it finds its record.
+    """
+
+    def __init__(self, message: Message, position: i64, redelivered: bool, log_segment: i64) -> None:
+        self.message: Final = message
+        self.position: Final[i64] = position
+        self.redelivered: bool = redelivered
+        self.log_segment: Final[i64] = log_segment
+
+
+@final
+@mypyc_attr(native_class=True)
+class LiveContents:
+    """The messages in some batches that are not settled, queue by queue.
+
+    Attributes:
+        history: What is settled; positions that contents name are added to it.
+        queues: log_id to entries in the order in which they were read.
+    """
+
+    def __init__(self, history: History) -> None:
+        self.history: Final = history
+        self.queues: Final[dict[int, list[RecoveredEntry]]] = {}
+
+    def read_batches(self, data: bytes, start: i64, end: i64, log_segment: i64) -> None:
+        """Take in the contents of whole batches between two offsets."""
+        at = start
+        while at < end:
+            self.read(data, at + BATCH_HEADER_SIZE, settlements_start(data, at), log_segment)
+            at = batch_end(data, at)
+
+    def read(self, data: bytes, start: i64, end: i64, log_segment: i64) -> None:
+        """Take in the content records between two offsets."""
+        at = start
+        known_id: i64 = -1
+        known: QueueHistory = QueueHistory()
+        while at + CONTENT_HEAD_SIZE <= end:
+            route = at + CONTENT_HEAD_SIZE
+            header = route + (i64(read_i16_le(data, at + 2)) & 0xFFFF)
+            body = header + i64(read_i32_le(data, at + 4))
+            target = body + i64(read_i32_le(data, at + 8))
+            after = target + i64(read_i32_le(data, at + 12)) * TARGET_SIZE
+            message: Message | None = None
+            while target < after:
+                log_id = read_i64_le(data, target)
+                position = read_i64_le(data, target + 8)
+                target += TARGET_SIZE
+                if log_id != known_id:
+                    known_id = log_id
+                    known = self.history.queue(log_id)
+                known.names(position)
+                if known.is_forgotten or known.settled.contains(position):
+                    continue
+                if message is None:
+                    stop = after - i64(read_i32_le(data, at + 12)) * TARGET_SIZE
+                    message = Message(
+                        data[route:header],
+                        data[header:body],
+                        data[body:stop],
+                        (i64(data[at]) & PERSISTENT) != 0,
+                        read_i64_le(data, at + 16),
+                        i64(data[at + 1]),
+                        read_i64_le(data, at + 24),
+                    )
+                entries = self.queues.get(log_id)
+                if entries is None:
+                    entries = []
+                    self.queues[log_id] = entries
+                entries.append(RecoveredEntry(message, position, position <= known.delivered, log_segment))
+            at = after

@@ -1,0 +1,619 @@
+"""The one commit stage: what a turn changed becomes one batch, one write, and later one sync."""
+
+from typing import Final, final
+
+from librt.strings import BytesWriter
+from mypy_extensions import i64, mypyc_attr
+
+from broker.core.message import NOT_STORED, PENDING, SETTLED, Enqueuer, Message, Queued
+from broker.store.batch_file import RESTART
+from broker.store.commit_log import CommitLog
+from broker.store.data_directory import DataDirectory
+from broker.store.errors import StoreError, failed
+from broker.store.files import Files
+from broker.store.framing import FILE_HEADER_SIZE, put_batch
+from broker.store.journal import Journal
+from broker.store.limits import StoreLimits
+from broker.store.places import QueuePlaces
+from broker.store.queue_segments import queue_directory
+from broker.store.records import (
+    CLOSED,
+    LARGE_BODY,
+    put_content_head,
+    put_delivered,
+    put_forgotten,
+    put_settled,
+    put_target,
+)
+from broker.store.recovery import Recovered, Recovery
+from broker.store.retire_job import RetireJob
+from broker.store.sync_job import SyncJob
+
+NOBODY: Final[i64] = -1
+LARGE_BUFFER: Final = 4 * 1024 * 1024
+
+
+@final
+@mypyc_attr(native_class=True)
+class Store:
+    """The durable state of one broker.
+
+    Everything but the ``run`` of a job belongs to the loop thread. Order of use: ``recover`` first; then, turn after
+    turn, the calls that only take note, and one ``write`` at the end; ``begin_sync`` when ``is_dirty`` and no sync is
+    under way; ``begin_retire`` now and then; ``close`` last.
+
+    Attributes:
+        written: Number of the last batch handed to the operating system; 0 for none.
+        synced: Number of the last batch that a completed sync covers. A confirm may leave when the number that
+            ``write`` returned for its turn is not above this.
+        is_dirty: Something was written since the last sync began.
+        is_failed: A sync or a write failed for good: ``synced`` never rises again.
+        pending: Appends that no batch holds yet. Empty after ``write``, unless that raised.
+    """
+
+    def __init__(self, directory: str, files: Files, limits: StoreLimits) -> None:
+        """Take the data directory.
+
+        Raises:
+            StoreError: It is another process's, newer than this version, or cannot be used.
+        """
+        self.files: Final = files
+        self.limits: Final = limits
+        self.directory: Final = DataDirectory(directory, files)
+        key: i64 = self.directory.key
+        self.log: Final = CommitLog(files, limits, self.directory.log, key)
+        self.journal: Final = Journal(files, self.directory.journal, key)
+        self.key: Final[i64] = key
+        self.written: i64 = 0
+        self.synced: i64 = 0
+        self.is_dirty: bool = False
+        self.is_failed: bool = False
+        self.is_open: bool = False
+        self.has_news: bool = False
+        self.pending: list[Queued] = []
+        self.topology: list[bytes] = []
+        self.marked: list[QueuePlaces] = []
+        self.contents: BytesWriter = BytesWriter()
+        self.settlements: Final = BytesWriter()
+        self.run_queue: i64 = NOBODY
+        self.run_first: i64 = 0
+        self.run_last: i64 = 0
+        self.places: Final[dict[int, QueuePlaces]] = {}
+        self.last_places: QueuePlaces = QueuePlaces(NOBODY)
+        self.is_journal_dirty: bool = False
+        self.is_syncing: bool = False
+        self.is_retiring: bool = False
+        self.synced_segment: i64 = 0
+        self.synced_offset: i64 = 0
+        self.emptied_files: i64 = 0
+        self.forgotten: list[tuple[int, str]] = []  # batch that forgets it, directory of its queue segments
+
+    # During a turn: nothing here touches a file.
+
+    def append(self, queued: Queued) -> None:
+        """Take note of a message in a durable queue; ``write`` stores it unless it is settled before."""
+        places = self.places_of(queued.queue.log_id)
+        places.live += 1
+        places.last = max(places.last, queued.position)
+        queued.log_segment = PENDING
+        self.pending.append(queued)
+        self.has_news = True
+
+    def settle(self, queued: Queued) -> None:
+        """A message has left its queue. One that was appended in this very turn never costs an octet."""
+        log_segment = queued.log_segment
+        if log_segment in (NOT_STORED, SETTLED):
+            return
+        queued.log_segment = SETTLED
+        log_id = queued.queue.log_id
+        places = self.last_places
+        if places.log_id != log_id:
+            found = self.places.get(log_id)
+            if found is None:
+                return  # its queue was forgotten before it
+            places = found
+            self.last_places = found
+        if log_segment == PENDING:
+            places.live -= 1
+            return
+        share = places.settled(log_segment, self.written + 1)
+        if share.live == 0 and share.segment is None:
+            self.emptied_files += 1
+        position = queued.position
+        if self.run_queue == log_id and position == self.run_last + 1:
+            self.run_last = position
+            return
+        self.end_run()
+        self.run_queue = log_id
+        self.run_first = position
+        self.run_last = position
+        self.has_news = True
+
+    def delivered(self, queue: Enqueuer, position: i64) -> None:
+        """Every message of the queue up to ``position`` has been handed to a client: redelivered, after a restart."""
+        places = self.last_places
+        if places.log_id != queue.log_id:
+            found = self.places.get(queue.log_id)
+            if found is None:
+                return  # nothing of it was ever stored
+            places = found
+            self.last_places = found
+        if position <= places.delivered:
+            return
+        places.delivered = position
+        if not places.is_marked:
+            places.is_marked = True
+            self.marked.append(places)
+            self.has_news = True
+
+    def purge(self, queue: Enqueuer, survivors: list[Queued]) -> None:
+        """Everything appended to the queue so far is settled but for the survivors, its unacked messages.
+
+        The purged ``Queued`` need not be visited, and must not be settled one by one as well.
+        """
+        log_id = queue.log_id
+        places = self.places.get(log_id)
+        if places is None:
+            return
+        kept = [int(queued.position) for queued in survivors]
+        kept.sort()
+        surviving = set(kept)
+        live: i64 = 0
+        for queued in self.pending:
+            if queued.queue.log_id != log_id or queued.log_segment != PENDING:
+                continue
+            if int(queued.position) in surviving:
+                live += 1
+            else:
+                queued.log_segment = SETTLED
+        self.end_run()
+        first: i64 = 1
+        for position in kept:
+            if position > first:
+                put_settled(self.settlements, log_id, first, position - 1)
+            first = position + 1
+        if first <= places.last:
+            put_settled(self.settlements, log_id, first, places.last)
+        places.drop_all(self.written + 1)
+        for queued in survivors:
+            if queued.log_segment >= 0:
+                places.survived(queued.log_segment)
+                live += 1
+        places.live = live
+        self.emptied_files += 1
+        self.has_news = True
+
+    def forget_queue(self, log_id: i64) -> None:
+        """A queue was deleted: its records no longer count, and its files go with the next retirement."""
+        places = self.places.get(log_id)
+        if places is None:
+            return
+        for queued in self.pending:
+            if queued.queue.log_id == log_id:
+                queued.log_segment = SETTLED
+        self.end_run()
+        put_forgotten(self.settlements, log_id)
+        self.has_news = True
+        places.drop_all(self.written + 1)
+        places.live = 0
+        if self.owns_files(places):
+            self.forgotten.append((self.written + 1, queue_directory(self.directory.queues, log_id)))
+        del self.places[log_id]
+        if self.last_places is places:
+            self.last_places = QueuePlaces(NOBODY)
+
+    def record_topology(self, octets: bytes) -> None:
+        """One change of the topology, for the journal."""
+        self.topology.append(octets)
+        self.has_news = True
+
+    def owns_files(self, places: QueuePlaces) -> bool:
+        """Tells whether a queue has queue segments."""
+        for share in places.shares:
+            if share.path:
+                return True
+        return False
+
+    def places_of(self, log_id: i64) -> QueuePlaces:
+        """Where this queue's messages are. The last queue asked for is remembered: 2 ns instead of a look-up's 25."""
+        places = self.last_places
+        if places.log_id == log_id:
+            return places
+        found = self.places.get(log_id)
+        if found is None:
+            found = QueuePlaces(log_id)
+            self.places[log_id] = found
+        self.last_places = found
+        return found
+
+    def end_run(self) -> None:
+        """Positions settled one after the other become one record."""
+        if self.run_queue != NOBODY:
+            put_settled(self.settlements, self.run_queue, self.run_first, self.run_last)
+            self.run_queue = NOBODY
+
+    # At the end of a turn.
+
+    def write(self) -> i64:
+        """Hand everything noted since the last call to the operating system, as one batch.
+
+        Returns:
+            The number that ``synced`` must reach before anything of this turn may be confirmed. If nothing was noted,
+            or nothing worth an octet, that of the batch before, and no system call was made.
+
+        Raises:
+            StoreError: With ``is_no_space``, nothing of the turn was stored and all of it stays noted: ``pending``
+                names the messages, and those that are settled before the next call will never be written. Any other:
+                the store has failed.
+        """
+        if not self.has_news:
+            return self.written
+        if self.is_failed:
+            raise self.refusal()
+        try:
+            self.write_news()
+        except StoreError as error:
+            if not error.is_no_space:
+                self.is_failed = True
+            raise
+        return self.written
+
+    def refusal(self) -> StoreError:
+        """What every write and sync after a failure gets."""
+        text = f"the store in {self.directory.path} has failed; {RESTART}"
+        return StoreError(text, self.directory.path)
+
+    def write_news(self) -> None:
+        """Journal first: a message must never be found for a queue whose declaration was not written before it."""
+        has_topology = len(self.topology) > 0
+        if has_topology:
+            self.journal.append(self.topology)
+            self.topology = []
+            self.is_journal_dirty = True
+        self.end_run()
+        for places in self.marked:
+            places.is_marked = False
+            if places.live > 0:
+                put_delivered(self.settlements, places.log_id, places.delivered)
+        self.marked.clear()
+        parts: list[bytes] = [b""]
+        self.put_contents(parts)
+        contents_count: i64 = len(parts) - 1
+        if len(self.settlements) > 0:
+            parts.append(self.settlements.getvalue())
+        if len(parts) > 1 or self.is_journal_dirty:
+            # A turn with topology alone gets an empty batch: its number is what the answer waits for.
+            number = self.written + 1
+            size = put_batch(parts, contents_count, self.key, number, self.synced)
+            self.log.append(parts, size, number)
+            self.written = number
+            self.is_dirty = True
+            self.settlements.truncate(0)
+            self.stored()
+        self.pending.clear()
+        self.has_news = False
+
+    def put_contents(self, parts: list[bytes]) -> None:
+        """Encode the pending appends; neighbours with the same message share one content record."""
+        pending = self.pending
+        count: i64 = len(pending)
+        out = self.contents
+        out.truncate(0)
+        i: i64 = 0
+        while i < count:
+            queued = pending[i]
+            if queued.log_segment != PENDING:
+                i += 1
+                continue
+            message = queued.message
+            end = i + 1
+            targets: i64 = 1
+            while end < count:
+                following = pending[end]
+                if following.message is not message:
+                    break
+                if following.log_segment == PENDING:
+                    targets += 1
+                end += 1
+            put_content_head(out, message, targets)
+            self.put_body(out, message, parts)
+            while i < end:
+                queued = pending[i]
+                if queued.log_segment == PENDING:
+                    put_target(out, queued.queue.log_id, queued.position)
+                i += 1
+        if len(out) > 0:
+            parts.append(out.getvalue())
+            if len(out) > LARGE_BUFFER:
+                self.contents = BytesWriter()  # one huge turn must not keep its buffer for good
+
+    def put_body(self, out: BytesWriter, message: Message, parts: list[bytes]) -> None:
+        """A small body is copied, a large one becomes a part of its own."""
+        body = message.body
+        if len(body) < LARGE_BODY:
+            out.write(body)
+            return
+        parts.append(out.getvalue())
+        out.truncate(0)
+        parts.append(body)
+
+    def stored(self) -> None:
+        """The batch is written: the pending messages have a place now."""
+        segment = self.log.active
+        number = segment.number
+        places = self.last_places
+        for queued in self.pending:
+            if queued.log_segment == PENDING:
+                log_id = queued.queue.log_id
+                if places.log_id != log_id:
+                    places = self.places_of(log_id)
+                queued.log_segment = number
+                places.stored(queued.position, segment)
+
+    # Group commit.
+
+    def begin_sync(self) -> SyncJob:
+        """A job that covers everything written so far: ``run`` it on a worker thread, then call ``finish_sync``.
+
+        Raises:
+            StoreError: The store has failed.
+        """
+        if self.is_failed:
+            raise self.refusal()
+        if self.is_syncing:
+            raise AssertionError("one sync at a time")
+        job = SyncJob(self.files, self.written, self.journal.written)
+        journal = self.journal.file
+        if journal is not None and self.is_journal_dirty:
+            job.add(journal.descriptor, journal.path)
+        for segment in self.log.unsynced:
+            job.add(segment.descriptor, segment.path)
+            job.sealed.append(segment)
+        active = self.log.active
+        job.add(active.descriptor, active.path)
+        job.end_segment = active.number
+        job.end_offset = active.size
+        if self.log.is_directory_dirty:
+            job.directory = self.directory.log
+        self.is_syncing = True
+        self.is_dirty = False
+        self.is_journal_dirty = False
+        self.log.unsynced = []
+        self.log.is_directory_dirty = False
+        return job
+
+    def finish_sync(self, job: SyncJob) -> i64:
+        """Take in what a sync job did.
+
+        Returns:
+            ``synced``, as it is now: every confirm that waited for this number or a lower one may leave.
+
+        Raises:
+            StoreError: The sync failed. Nothing that was not covered before is ever confirmed by this process.
+        """
+        self.is_syncing = False
+        error = job.error
+        if error is None and not job.is_run:
+            raise AssertionError("a sync job was finished that had not run")
+        if error is None and not self.is_failed:
+            error = self.close_sealed(job)
+        if error is not None:
+            self.is_failed = True
+            raise error
+        if self.is_failed:
+            raise self.refusal()
+        self.synced = job.batch
+        self.journal.synced = max(self.journal.synced, job.journal_batch)
+        self.synced_segment = job.end_segment
+        self.synced_offset = job.end_offset
+        return self.synced
+
+    def close_sealed(self, job: SyncJob) -> StoreError | None:
+        """The sealed segments have had their last sync."""
+        for segment in job.sealed:
+            try:
+                self.files.close(segment.descriptor)
+            except OSError as error:
+                return failed("close", segment.path, error, RESTART)
+            segment.descriptor = -1
+            segment.is_synced = True
+        return None
+
+    # Housekeeping.
+
+    @property
+    def journal_garbage(self) -> i64:
+        """Octets that the journal took since its snapshot; above ``journal_garbage_bytes`` a new one is worth it."""
+        return self.journal.garbage
+
+    def compact_journal(self, records: list[bytes]) -> None:
+        """Replace the journal by a snapshot: the whole topology as records, the changes of this turn included.
+
+        Synced when this returns. Call it between turns, and not while a sync is under way.
+
+        Raises:
+            StoreError: ``is_no_space``: the old journal goes on. Any other: the store has failed.
+        """
+        if self.is_failed:
+            raise self.refusal()
+        if self.is_syncing:
+            raise AssertionError("the journal cannot be replaced while it is being synced")
+        try:
+            self.journal.replace(records)
+        except StoreError as error:
+            if not error.is_no_space:
+                self.is_failed = True
+            raise
+        self.topology = []
+        self.is_journal_dirty = False
+
+    @property
+    def is_retire_due(self) -> bool:
+        """Files can go, or the log is larger than it should be: call ``begin_retire`` and run the job."""
+        if self.is_retiring or self.is_failed or not self.is_open:
+            return False
+        oldest = self.log.segments[0]
+        if not oldest.is_synced:
+            return self.emptied_files > 0 or len(self.forgotten) > 0
+        if oldest.live == 0 and oldest.emptied <= self.synced:
+            return True
+        return (
+            self.is_log_long(self.log.bytes, len(self.log.segments))
+            or self.emptied_files > 0
+            or len(self.forgotten) > 0
+        )
+
+    def is_log_long(self, size: i64, count: i64) -> bool:
+        """Tells whether the log should give up its oldest segments."""
+        return size > self.limits.log_bytes or count > self.limits.log_segments
+
+    def begin_retire(self) -> RetireJob:
+        """A job that deletes what is settled and moves old messages out of the log; ``run`` it on a worker thread."""
+        if self.is_retiring or self.is_failed:
+            raise AssertionError("a retirement is under way, or the store has failed")
+        job = RetireJob(self.files, self.directory, self.limits)
+        self.emptied_files = 0
+        waiting: list[tuple[int, str]] = []
+        for batch, path in self.forgotten:
+            if batch <= self.synced:
+                job.forgotten.append(path)
+            else:
+                waiting.append((batch, path))
+        self.forgotten = waiting
+        for places in self.places.values():
+            for share in places.shares:
+                if not share.path:
+                    continue
+                if share.live > 0 or share.emptied > self.synced:
+                    job.keep(places.log_id, share)
+                    if share.live == 0:
+                        self.emptied_files += 1
+                else:
+                    job.drop(places.log_id, share)
+        self.choose_segments(job)
+        self.is_retiring = True
+        return job
+
+    def choose_segments(self, job: RetireJob) -> None:
+        """The dead ones at the old end; and if the log is too long, more of them, until it is half as long.
+
+        From the oldest only: a settlement must not vanish before the message it settles.
+        """
+        segments = self.log.segments
+        size = self.log.bytes
+        count: i64 = len(segments)
+        is_long = self.is_log_long(size, count)
+        for segment in segments:
+            if not segment.is_synced:
+                break
+            is_dead = segment.live == 0 and segment.emptied <= self.synced
+            if not is_dead:
+                small = size <= self.limits.log_bytes // 2 and count <= self.limits.log_segments // 2
+                if not is_long or small:
+                    break
+                job.is_moving = True
+            job.removed.append(segment)
+            size -= segment.size
+            count -= 1
+        for segment in segments:
+            if segment.is_synced:
+                job.add_readable(segment, segment.ranges)
+            else:
+                # Settlements that no sync covers must not reach a file that is synced before them.
+                if segment.number == self.synced_segment:
+                    job.add_readable(segment, [FILE_HEADER_SIZE, int(self.synced_offset)])
+                break
+
+    def finish_retire(self, job: RetireJob) -> list[str]:
+        """Take in what a retirement did.
+
+        Returns:
+            Plain sentences about damage that it met; nothing as a rule.
+
+        Raises:
+            StoreError: ``is_no_space``: nothing was moved, it may be tried again. Any other: the store has failed.
+        """
+        self.is_retiring = False
+        error = job.error
+        if error is not None:
+            self.forgotten.extend((0, path) for path in job.forgotten)
+            self.emptied_files += 1
+            if not error.is_no_space:
+                self.is_failed = True
+            raise error
+        gone = {int(segment.number) for segment in job.removed}
+        for places in self.places.values():
+            for share in places.shares:
+                if share.path and share.path in job.dropped:
+                    share.path = ""
+                elif int(share.log_segment) in gone:
+                    share.segment = None
+                    job.adopt(places.log_id, share)
+                    if share.path and share.live == 0:
+                        self.emptied_files += 1
+            places.trim()
+        for log_id in job.moved_queues():
+            if log_id not in self.places:
+                self.forgotten.append((int(self.written) + 1, queue_directory(self.directory.queues, log_id)))
+        self.log.removed(len(job.removed))
+        return job.report
+
+    # Start and stop.
+
+    def recover(self) -> Recovered:
+        """Read everything back, make the tail durable, and open the log for writing.
+
+        Set ``log_segment`` of each ``Queued`` from its entry; the store has already counted it. A queue that the
+        topology does not know is to be forgotten. No new log_id may be at or below ``highest_log_id``.
+
+        Raises:
+            StoreError: A file could not be read or written. Damage is not an error: it is in the report.
+        """
+        recovery = Recovery(self.files, self.directory, self.limits)
+        recovered = recovery.run(self.log, self.journal, self.places)
+        self.forgotten.extend((0, path) for path in recovery.leftovers)
+        self.written = recovery.last_batch
+        self.synced = recovery.last_batch
+        self.synced_segment = self.log.active.number
+        self.synced_offset = self.log.active.size
+        self.is_open = True
+        return recovered
+
+    def close(self) -> None:
+        """Write and sync what there is, mark the stop as clean, give the directory up. No job may be under way.
+
+        Raises:
+            StoreError: The last write or sync failed; the directory is given up nevertheless.
+        """
+        try:
+            if self.is_open and not self.is_failed:
+                self.write()
+                job = self.begin_sync()
+                job.run()
+                self.finish_sync(job)
+                self.settlements.append(CLOSED)
+                self.has_news = True
+                self.write()
+                self.log.trim()
+                last = self.begin_sync()
+                last.run()
+                self.finish_sync(last)
+        finally:
+            self.is_open = False
+            self.close_files()
+            self.directory.release()
+
+    def close_files(self) -> None:
+        """Give every descriptor back; what mattered has been synced, or the failure was told."""
+        descriptors = [segment.descriptor for segment in self.log.segments if segment.descriptor >= 0]
+        journal = self.journal.file
+        if journal is not None and journal.descriptor >= 0:
+            descriptors.append(journal.descriptor)
+            journal.descriptor = -1
+        for segment in self.log.segments:
+            segment.descriptor = -1
+        for descriptor in descriptors:
+            try:
+                self.files.close(descriptor)
+            except OSError:
+                continue

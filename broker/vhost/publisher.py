@@ -1,0 +1,261 @@
+"""From a ``basic.publish`` to the queues: the route cache, and the properties that have a say.
+
+Per message, so: the octets of the method are the key of the cache, properties are only looked at where their flag is
+set, and what can be refused is refused before the message exists.
+"""
+
+from typing import Final, cast, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.core.arguments import Field, Table, octets, type_name
+from broker.core.errors import (
+    ACCESS_REFUSED,
+    NOT_IMPLEMENTED,
+    PRECONDITION_FAILED,
+    HardError,
+    SoftError,
+)
+from broker.core.message import Message
+from broker.queues.arguments import MAX_TIME_MS
+from broker.queues.queue import Queue
+from broker.routing.exchange import Exchange
+from broker.routing.walk import depends_on_headers, find_queues, find_queues_for_keys
+from broker.vhost.vhost import VHost
+from broker.wire.arguments import ArgumentReader
+from broker.wire.octets import shortstr
+from broker.wire.properties import PropertyScanner, rewritten
+from broker.wire.tables import decode_table
+
+# Routes kept. Keys that never come back (a topic with a number in it) must not fill the memory: swept when full.
+ROUTE_CACHE_SIZE: Final = 10_000
+
+# What became of a publish.
+ROUTED: Final = 0  # in its queues; none of them needs a sync
+STORED: Final = 1  # in its queues, with a record in the batch that this turn writes
+UNROUTABLE: Final = 2  # no queue
+REFUSED: Final = 3  # at least one queue was full and refused it
+
+
+@final
+@mypyc_attr(native_class=True)
+class Route:
+    """Where the messages of one exchange and routing key go.
+
+    Attributes:
+        method: Payload of the ``basic.publish`` that asked for it, the key of the cache.
+        octets: Exchange and routing key as short strings, as ``basic.deliver`` repeats them.
+        exchange: The exchange published to.
+        key: The routing key.
+        is_mandatory: What is unroutable comes back.
+        depends_on_headers: The queues must be found anew for each message.
+        queues: The queues, if they do not depend on headers.
+        version: The vhost's version when they were found.
+    """
+
+    def __init__(
+        self,
+        method: bytes,
+        route_octets: bytes,
+        exchange: Exchange,
+        key: bytes,
+        is_mandatory: bool,
+        by_headers: bool,
+        queues: list[Queue],
+        version: i64,
+    ) -> None:
+        self.method: Final = method
+        self.octets: Final = route_octets
+        self.exchange: Final = exchange
+        self.key: Final = key
+        self.is_mandatory: Final = is_mandatory
+        self.depends_on_headers: Final = by_headers
+        self.queues: Final = queues
+        self.version: Final[i64] = version
+
+
+@final
+@mypyc_attr(native_class=True)
+class Publisher:
+    """Publishes into one vhost for one user.
+
+    Attributes:
+        vhost: The vhost.
+        message: The message last prepared.
+        targets: The queues it goes to.
+    """
+
+    def __init__(self, vhost: VHost, user_name: bytes) -> None:
+        self.vhost: Final = vhost
+        self._user_name: Final = user_name
+        self._routes: dict[bytes, Route] = {}
+        self._version: i64 = -1
+        self._nothing: Final[list[Queue]] = []
+        self.targets: list[Queue] = self._nothing
+        self.message: Message = Message(b"", b"", b"", False, 0, 0, -1)
+
+    def route(self, method: bytes) -> Route:
+        """The route for a ``basic.publish`` method, given as its whole payload.
+
+        Raises:
+            SoftError: 404 for a missing exchange, 403 for an internal one.
+            HardError: 540 for ``immediate``, 501 for octets that cannot be decoded.
+        """
+        if self._version == self.vhost.version:
+            known = self._routes.get(method)
+            if known is not None:
+                return known
+            if len(self._routes) >= ROUTE_CACHE_SIZE:
+                self._routes = {}
+        else:
+            self._routes = {}
+            self._version = self.vhost.version
+        route = self._find(method)
+        self._routes[method] = route
+        return route
+
+    def _find(self, method: bytes) -> Route:
+        reader = ArgumentReader(method)
+        reader.short()  # reserved: the ticket of older versions
+        exchange_name = reader.shortstr()
+        key = reader.shortstr()
+        bits = reader.octet()
+        if bits & 2:
+            raise HardError(NOT_IMPLEMENTED, "immediate=true")
+        vhost = self.vhost
+        exchange = vhost.exchange(exchange_name)
+        if exchange.is_internal:
+            raise SoftError(ACCESS_REFUSED, f"cannot publish to internal {exchange}")
+        by_headers = depends_on_headers(exchange, vhost)
+        queues: list[Queue] = []
+        if not by_headers:
+            for destination in find_queues(exchange, key, None, vhost):
+                queues.append(cast("Queue", destination))
+        octets_of_route = shortstr(exchange_name) + shortstr(key)
+        return Route(method, octets_of_route, exchange, key, bits & 1 != 0, by_headers, queues, vhost.version)
+
+    def publish(self, route: Route, header: bytes, body: bytes, scanner: PropertyScanner) -> i64:
+        """Put one message into its queues.
+
+        Args:
+            route: From ``route``, in this turn.
+            header: Content header, as it arrived.
+            body: The whole body.
+            scanner: Has scanned ``header``.
+
+        Returns:
+            ROUTED, STORED, UNROUTABLE or REFUSED.
+
+        Raises:
+            SoftError: 406 for properties that cannot be; nothing was published.
+        """
+        self.prepare(route, header, body, scanner)
+        return self.enqueue(self.message, self.targets)
+
+    def prepare(self, route: Route, header: bytes, body: bytes, scanner: PropertyScanner) -> None:
+        """Make the message and find its queues, into ``message`` and ``targets``: the first half of ``publish``.
+
+        Raises:
+            SoftError: 406 for properties that cannot be.
+        """
+        ttl_ms: i64 = -1
+        queues = route.queues
+        if scanner.user_id_start:
+            self._check_user_id(header[scanner.user_id_start : scanner.user_id_end])
+        if scanner.expiration_start:
+            ttl_ms = read_expiration(header[scanner.expiration_start : scanner.expiration_end])
+        if scanner.headers_start:
+            if route.depends_on_headers or has_more_keys(header):
+                headers = decode_table(header, scanner.headers_start, scanner.headers_end)
+                queues = self._route_by_headers(route, headers)
+                if b"BCC" in headers:
+                    del headers[b"BCC"]
+                    header = rewritten(header, headers, keep_expiration=True)
+        elif route.depends_on_headers:
+            queues = self._route_by_headers(route, {})
+        self.message = Message(
+            route.octets, header, body, scanner.is_persistent, self.vhost.agenda.now_ms, scanner.priority, ttl_ms
+        )
+        self.targets = queues
+
+    def enqueue(self, message: Message, targets: list[Queue]) -> i64:
+        """Push a prepared message: the second half of ``publish``, at commit time for a transaction.
+
+        Returns:
+            ROUTED, STORED, UNROUTABLE or REFUSED.
+        """
+        outcome: i64 = UNROUTABLE
+        for queue in targets:
+            if queue.is_deleted:
+                # Gone since a transaction found it: as if it had taken the message.
+                if outcome == UNROUTABLE:
+                    outcome = ROUTED
+            elif not queue.push(message):
+                outcome = REFUSED
+            elif outcome != REFUSED:
+                if message.is_persistent and queue.is_durable:
+                    outcome = STORED
+                elif outcome == UNROUTABLE:
+                    outcome = ROUTED
+        if outcome != UNROUTABLE:
+            self.vhost.counters.messages_routed += 1
+        return outcome
+
+    def _route_by_headers(self, route: Route, headers: Table) -> list[Queue]:
+        keys = [route.key]
+        for name in (b"CC", b"BCC"):
+            field = headers.get(name)
+            if field is not None:
+                keys.extend(_more_keys(name, field))
+        queues: list[Queue] = []
+        for destination in find_queues_for_keys(route.exchange, keys, headers, self.vhost):
+            queues.append(cast("Queue", destination))
+        return queues
+
+    def _check_user_id(self, claimed: bytes) -> None:
+        if claimed != self._user_name:
+            text = f"user_id property set to '{claimed.decode('utf-8', 'replace')}' but authenticated user was "
+            raise SoftError(PRECONDITION_FAILED, text + f"'{self._user_name.decode('utf-8', 'replace')}'")
+
+
+def has_more_keys(header: bytes) -> bool:
+    """May the headers name further routing keys (sender-selected distribution)? A cheap look at the octets."""
+    return b"CC" in header
+
+
+def _more_keys(name: bytes, field: Field) -> list[bytes]:
+    """The routing keys in a CC or BCC header. RabbitMQ ignores items that are not long strings."""
+    if field.kind != "A":
+        text = f'invalid message: {{unacceptable_type_in_header,"{name.decode()}",{type_name(field)}}}'
+        raise SoftError(PRECONDITION_FAILED, text)
+    items = cast("list[Field]", field.value)
+    return [octets(item) for item in items if item.kind == "S"]
+
+
+def read_expiration(text: bytes) -> i64:
+    """The milliseconds in an expiration property.
+
+    Raises:
+        SoftError: 406, with RabbitMQ's account of what is wrong.
+    """
+    if text.isdigit() and len(text) <= 12:
+        value = int(text)
+        if value <= MAX_TIME_MS:
+            return value
+    shown = text.decode("utf-8", "replace")
+    negative = text.startswith(b"-")
+    digits = text[1:] if negative or text.startswith(b"+") else text
+    count = 0
+    while count < len(digits) and digits[count : count + 1].isdigit():
+        count += 1
+    if count == 0:
+        detail = "no_integer"
+    elif count < len(digits):
+        detail = f'{{leftover_string,"{digits[count:].decode("utf-8", "replace")}"}}'
+    elif negative and int(digits):
+        detail = f"{{value_negative,-{int(digits)}}}"
+    elif int(digits) > MAX_TIME_MS:
+        detail = f"{{value_too_large,{int(digits)}}}"
+    else:
+        return int(digits)
+    raise SoftError(PRECONDITION_FAILED, f"invalid expiration '{shown}': {detail}")

@@ -1,0 +1,145 @@
+"""One turn: everything that one chunk of input caused, brought to its end.
+
+The order is the promise: deliveries and dead letters first, then one write to the commit log, then the confirms that
+need no sync, then one write per connection. So a delivery is never seen by a client before the log could know of it,
+and no confirm leaves before the sync that covers it.
+"""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.core.clock import Clock
+from broker.core.counters import Counters
+from broker.queues.agenda import Agenda
+from broker.store.errors import StoreError
+from broker.store.store import Store
+from broker.vhost.confirms import ConfirmLedger
+from broker.vhost.dead_letters import route_dead_letter
+from broker.vhost.outlet import Outlet
+from broker.vhost.vhost import VHost
+
+
+@final
+@mypyc_attr(native_class=True)
+class Turn:
+    """The parts of the broker that a turn runs through.
+
+    Attributes:
+        vhosts: By name.
+        failure: Why the last write to the store failed; the server decides what follows, and clears it.
+    """
+
+    def __init__(self, clock: Clock, agenda: Agenda, store: Store, counters: Counters) -> None:
+        self._clock: Final = clock
+        self.agenda: Final = agenda
+        self.store: Final = store
+        self.counters: Final = counters
+        self.vhosts: Final[dict[str, VHost]] = {}
+        self._ledgers: list[ConfirmLedger] = []
+        self._waiting: list[ConfirmLedger] = []
+        self._touched: list[Outlet] = []
+        self.failure: StoreError | None = None
+
+    def begin(self) -> None:
+        """Read the clock and wake the queues whose time has come. Before every chunk."""
+        agenda = self.agenda
+        agenda.now_ms = self._clock.now_ms()
+        if agenda.next_wake_ms >= 0:
+            agenda.wake_queues()
+
+    def touch(self, outlet: Outlet) -> None:
+        """Flush ``outlet`` at the end of the turn. ``Outlet.touch`` calls it once per turn."""
+        self._touched.append(outlet)
+
+    def watch(self, ledger: ConfirmLedger) -> None:
+        """Let ``ledger`` answer at the end of the turn."""
+        if not ledger.is_listed:
+            ledger.is_listed = True
+            self._ledgers.append(ledger)
+
+    def finish(self) -> None:
+        """Deliver, write the log, confirm, flush."""
+        agenda = self.agenda
+        while not agenda.is_empty:
+            self._work_off()
+        store = self.store
+        written = self._write()
+        if self._ledgers:
+            ledgers = self._ledgers
+            self._ledgers = []
+            for ledger in ledgers:
+                ledger.is_listed = False
+                if ledger.end_turn(written, store.synced) and not ledger.is_waiting:
+                    ledger.is_waiting = True
+                    self._waiting.append(ledger)
+        self.flush()
+        if agenda.again:
+            # Flushing may also have woken queues whose consumers had no room; both go on in the next turn.
+            agenda.due.extend(agenda.again)
+            agenda.again.clear()
+
+    def _write(self) -> i64:
+        """Write the turn's batch. Returns the number that its confirms wait for."""
+        store = self.store
+        try:
+            return store.write()
+        except StoreError as error:
+            # Never confirm and hope: what could not be written waits for a batch that does not exist yet. On a full
+            # disk the store keeps the news and the next turn tries again; any other failure ends the process.
+            self.failure = error
+            return store.written + 1
+
+    def _work_off(self) -> None:
+        agenda = self.agenda
+        while agenda.due:
+            due = agenda.due
+            agenda.due = []
+            for queue in due:
+                queue.deliver()
+        if agenda.dead_letters:
+            letters = agenda.dead_letters
+            agenda.dead_letters = []
+            for letter in letters:
+                route_dead_letter(self.vhosts[letter.queue.vhost_name], letter, agenda.now_ms)
+        if agenda.expired:
+            expired = agenda.expired
+            agenda.expired = []
+            for queue in expired:
+                if not queue.is_deleted and not queue.consumers:
+                    self.vhosts[queue.vhost_name].delete_queue(queue)
+
+    def synced(self) -> None:
+        """A sync has been finished: send the confirms that waited for it."""
+        synced = self.store.synced
+        waiting = self._waiting
+        self._waiting = []
+        for ledger in waiting:
+            if ledger.release(synced):
+                self._waiting.append(ledger)
+            else:
+                ledger.is_waiting = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what every touched connection has waiting."""
+        if self._touched:
+            touched = self._touched
+            self._touched = []
+            for outlet in touched:
+                outlet.flush()
+
+    @property
+    def wants_turn(self) -> bool:
+        """Something was left for another turn."""
+        return bool(self.agenda.due)
+
+    @property
+    def wants_sync(self) -> bool:
+        """Somebody waits for a sync, or something written has not been synced yet."""
+        return self.store.is_dirty
+
+    @property
+    def waiting_count(self) -> i64:
+        """Channels with confirms that wait for a sync."""
+        return len(self._waiting)

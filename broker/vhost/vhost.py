@@ -1,0 +1,368 @@
+"""One namespace of exchanges, queues and bindings."""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.core.arguments import Table
+from broker.core.counters import Counters
+from broker.core.destination import Destination, resource_text
+from broker.core.errors import (
+    ACCESS_REFUSED,
+    NOT_FOUND,
+    PRECONDITION_FAILED,
+    RESOURCE_LOCKED,
+    SoftError,
+)
+from broker.core.ids import generated_name
+from broker.queues.agenda import Agenda
+from broker.queues.arguments import CLASSIC, check_arguments, queue_type
+from broker.queues.queue import Queue
+from broker.routing.binding import Binding
+from broker.routing.direct import DefaultExchange, QueueLookup
+from broker.routing.exchange import Exchange
+from broker.routing.exchange_types import check_exchange_arguments, check_kind, make_exchange
+from broker.routing.walk import ExchangeLookup
+from broker.store.store import Store
+from broker.vhost.equivalence import check_exchange_equivalence, check_queue_equivalence
+from broker.vhost.topology import TopologyJournal
+
+RESERVED_PREFIX: Final = b"amq."
+PREDECLARED: Final[list[tuple[bytes, bytes, bool]]] = [
+    (b"amq.direct", b"direct", False),
+    (b"amq.fanout", b"fanout", False),
+    (b"amq.topic", b"topic", False),
+    (b"amq.headers", b"headers", False),
+    (b"amq.match", b"headers", False),
+    (b"amq.rabbitmq.trace", b"topic", True),
+]
+
+
+@final
+@mypyc_attr(native_class=True)
+class LogIds:
+    """Numbers for durable queues in the store; each is given once, also across restarts."""
+
+    def __init__(self) -> None:
+        self.last: i64 = 0
+
+    def next(self) -> i64:
+        """A number that no queue has had."""
+        self.last += 1
+        return self.last
+
+
+@final
+@mypyc_attr(native_class=True)
+class QueueNames(QueueLookup):
+    """The queues of a vhost by name, as the default exchange asks for them."""
+
+    def __init__(self) -> None:
+        self.by_name: Final[dict[bytes, Queue]] = {}
+
+    def find_queue(self, name: bytes) -> Destination | None:
+        return self.by_name.get(name)
+
+
+@final
+@mypyc_attr(native_class=True)
+class VHost(ExchangeLookup):
+    """Exchanges, queues and bindings under one name.
+
+    Attributes:
+        name: The vhost's name.
+        exchanges: By name; the default exchange is under the empty one.
+        queues: By name.
+        agenda: What the turn will do.
+        version: Grows with every change that may alter a route; cached routes of an older version are void.
+    """
+
+    def __init__(
+        self, name: str, agenda: Agenda, store: Store, counters: Counters, log_ids: LogIds, journal: TopologyJournal
+    ) -> None:
+        self.name: Final = name
+        self.agenda: Final = agenda
+        self.store: Final = store
+        self.counters: Final = counters
+        self.journal: TopologyJournal = journal
+        self._log_ids: Final = log_ids
+        names = QueueNames()
+        self.queues: Final = names.by_name
+        self.exchanges: Final[dict[bytes, Exchange]] = {}
+        self.version: i64 = 0
+        # Which exchanges have bindings to a destination: so that deleting one need not look at every exchange.
+        self._sources: Final[dict[Destination, dict[Exchange, bool]]] = {}
+        self.exchanges[b""] = DefaultExchange(name, names)
+        for exchange_name, kind, is_internal in PREDECLARED:
+            self.exchanges[exchange_name] = make_exchange(
+                kind,
+                exchange_name,
+                name,
+                is_durable=True,
+                is_auto_delete=False,
+                is_internal=is_internal,
+                arguments={},
+            )
+
+    # --- look-ups
+
+    def find_exchange(self, name: bytes) -> Exchange | None:
+        return self.exchanges.get(name)
+
+    def exchange(self, name: bytes) -> Exchange:
+        """The exchange of that name.
+
+        Raises:
+            SoftError: 404.
+        """
+        exchange = self.exchanges.get(name)
+        if exchange is None:
+            raise SoftError(NOT_FOUND, f"no {resource_text('exchange', name, self.name)}")
+        return exchange
+
+    def queue(self, name: bytes, connection_id: i64) -> Queue:
+        """The queue of that name, for use by a connection.
+
+        Raises:
+            SoftError: 404, or 405 if it is another connection's exclusive queue.
+        """
+        queue = self.queues.get(name)
+        if queue is None:
+            raise SoftError(NOT_FOUND, f"no {resource_text('queue', name, self.name)}")
+        if queue.owner_id not in {0, connection_id}:
+            raise _locked(queue)
+        return queue
+
+    # --- exchanges
+
+    def declare_exchange(
+        self, name: bytes, kind: bytes, is_durable: bool, is_auto_delete: bool, is_internal: bool, arguments: Table
+    ) -> Exchange:
+        """The exchange as declared, made if it is new.
+
+        Raises:
+            SoftError: 403 for reserved names, 406 for an unknown type, bad arguments or a difference.
+        """
+        check_kind(kind)
+        _refuse_default(name)
+        existing = self.exchanges.get(name)
+        if existing is not None:
+            check_exchange_equivalence(existing, kind, is_durable, is_auto_delete, is_internal, arguments)
+            return existing
+        if name.startswith(RESERVED_PREFIX):
+            text = f"exchange name '{name.decode('utf-8', 'replace')}' contains reserved prefix 'amq.*'"
+            raise SoftError(ACCESS_REFUSED, text)
+        check_exchange_arguments(name, self.name, arguments)
+        exchange = make_exchange(
+            kind,
+            name,
+            self.name,
+            is_durable=is_durable,
+            is_auto_delete=is_auto_delete,
+            is_internal=is_internal,
+            arguments=arguments,
+        )
+        self.exchanges[name] = exchange
+        self.version += 1  # it may be the missing alternate of another
+        if is_durable:
+            self.journal.exchange_declared(exchange)
+        return exchange
+
+    def delete_exchange(self, name: bytes, if_unused: bool) -> None:
+        """Delete an exchange with all its bindings; a missing one is no error.
+
+        Raises:
+            SoftError: 403 for the predeclared ones, 406 if it is used and ``if_unused`` was asked.
+        """
+        _refuse_default(name)
+        if name.startswith(RESERVED_PREFIX):
+            text = f"deletion of system {resource_text('exchange', name, self.name)} not allowed"
+            raise SoftError(ACCESS_REFUSED, text)
+        exchange = self.exchanges.get(name)
+        if exchange is None:
+            return
+        if if_unused and exchange.binding_count > 0:
+            raise SoftError(PRECONDITION_FAILED, f"{exchange} in use")
+        self._drop_exchange(exchange)
+
+    def _drop_exchange(self, exchange: Exchange) -> None:
+        exchange.is_deleted = True
+        del self.exchanges[exchange.name]
+        self.version += 1
+        if exchange.is_durable:
+            self.journal.exchange_deleted(exchange)
+        for binding in exchange.bindings():
+            self._forget_source(exchange, binding.destination)
+        self._drop_destination(exchange)
+
+    def _drop_destination(self, destination: Destination) -> None:
+        """Remove every binding to ``destination``; exchanges that this leaves without any may go as well."""
+        sources = self._sources.pop(destination, None)
+        if sources is None:
+            return
+        for source in sources:
+            source.remove_destination(destination)
+            self._drop_if_abandoned(source)
+
+    def _drop_if_abandoned(self, exchange: Exchange) -> None:
+        if exchange.is_abandoned and not exchange.is_deleted:
+            self._drop_exchange(exchange)
+
+    def _forget_source(self, exchange: Exchange, destination: Destination) -> None:
+        sources = self._sources.get(destination)
+        if sources is not None:
+            sources.pop(exchange, None)
+            if not sources:
+                del self._sources[destination]
+
+    # --- bindings
+
+    def bind(self, source: Exchange, destination: Destination, key: bytes, arguments: Table) -> None:
+        """Bind; an identical binding is no error.
+
+        Raises:
+            SoftError: 406, the exchange type does not accept the key or the arguments.
+        """
+        source.check_binding(key, arguments)
+        if not source.add(destination, key, arguments):
+            return
+        self.version += 1
+        sources = self._sources.get(destination)
+        if sources is None:
+            sources = {}
+            self._sources[destination] = sources
+        sources[source] = True
+        if source.is_durable and destination.is_durable:
+            self.journal.bound(Binding(source, destination, key, arguments))
+
+    def unbind(self, source: Exchange, destination: Destination, key: bytes, arguments: Table) -> None:
+        """Unbind; a missing binding is no error. May delete an auto-delete exchange that this leaves unused."""
+        if not source.remove(destination, key, arguments):
+            return
+        self.version += 1
+        if source.is_durable and destination.is_durable:
+            self.journal.unbound(Binding(source, destination, key, arguments))
+        if not source.bindings_to(destination):
+            self._forget_source(source, destination)
+        self._drop_if_abandoned(source)
+
+    def bindings_to(self, destination: Destination) -> list[Binding]:
+        """Every binding that leads to ``destination``, the default exchange's implicit one left out."""
+        listed: list[Binding] = []
+        sources = self._sources.get(destination)
+        if sources is not None:
+            for source in sources:
+                listed.extend(source.bindings_to(destination))
+        return listed
+
+    # --- queues
+
+    def declare_queue(
+        self,
+        name: bytes,
+        is_durable: bool,
+        is_exclusive: bool,
+        is_auto_delete: bool,
+        arguments: Table,
+        connection_id: i64,
+    ) -> Queue:
+        """The queue as declared, made if it is new; an empty name asks for a generated one.
+
+        Raises:
+            SoftError: 403 for reserved names, 405 and 406 for a difference, 406 for bad arguments.
+        """
+        self.counters.queues_declared += 1
+        if not name:
+            if queue_type(arguments) != CLASSIC:
+                kind = queue_type(arguments).decode("utf-8", "replace")
+                text = f"Cannot declare a server-named queue for type rabbit_{kind}_queue"
+                raise SoftError(PRECONDITION_FAILED, text)
+            name = generated_name(b"amq.gen-")
+        elif name.startswith(RESERVED_PREFIX):
+            text = f"queue name '{name.decode('utf-8', 'replace')}' contains reserved prefix 'amq.*'"
+            raise SoftError(ACCESS_REFUSED, text)
+        existing = self.queues.get(name)
+        if existing is not None:
+            if existing.owner_id != (connection_id if is_exclusive else 0):
+                raise _locked(existing)
+            check_queue_equivalence(existing, is_durable, is_auto_delete, arguments)
+            existing.bring_up_to_date()
+            existing.renew_lease()
+            return existing
+        what = resource_text("queue", name, self.name)
+        check_arguments(arguments, what)
+        if queue_type(arguments) != CLASSIC:
+            _check_quorum_flags(what, is_durable, is_exclusive, is_auto_delete)
+        queue = self.make_queue(
+            # RabbitMQ stores an exclusive queue as not durable: it ends with its connection, and so with a restart.
+            name,
+            is_durable and not is_exclusive,
+            is_auto_delete,
+            connection_id if is_exclusive else 0,
+            arguments,
+            self._log_ids.next(),
+        )
+        self.counters.queues_created += 1
+        if queue.is_durable:
+            self.journal.queue_declared(queue)
+        return queue
+
+    def make_queue(
+        self, name: bytes, is_durable: bool, is_auto_delete: bool, owner_id: i64, arguments: Table, log_id: i64
+    ) -> Queue:
+        """Add a queue without checks: for a declare that passed them, and for recovery."""
+        if log_id > self._log_ids.last:
+            self._log_ids.last = log_id
+        queue = Queue(
+            name,
+            self.name,
+            is_durable,
+            is_auto_delete,
+            owner_id,
+            arguments,
+            log_id,
+            self.agenda,
+            self.store,
+            self.counters,
+        )
+        self.queues[name] = queue
+        self.version += 1
+        return queue
+
+    def delete_queue(self, queue: Queue) -> int:
+        """Delete a queue with its messages and bindings. Returns how many messages were ready."""
+        del self.queues[queue.name]
+        self.version += 1
+        if queue.is_durable:
+            self.journal.queue_deleted(queue)
+        count = queue.delete()
+        self._drop_destination(queue)
+        return count
+
+    def consumer_left(self, queue: Queue) -> None:
+        """A consumer has left ``queue``: delete it if it is auto-delete and this was the last one."""
+        if queue.is_auto_delete and not queue.is_deleted and not queue.consumers:
+            self.delete_queue(queue)
+
+
+def _refuse_default(name: bytes) -> None:
+    if not name:
+        raise SoftError(ACCESS_REFUSED, "operation not permitted on the default exchange")
+
+
+def _locked(queue: Queue) -> SoftError:
+    return SoftError(
+        RESOURCE_LOCKED,
+        f"cannot obtain exclusive access to locked {queue}. It could be originally declared on another connection or "
+        "the exclusive property value does not match that of the original declaration.",
+    )
+
+
+def _check_quorum_flags(what: str, is_durable: bool, is_exclusive: bool, is_auto_delete: bool) -> None:
+    """Quorum queues are durable and shared. RabbitMQ's texts."""
+    if is_auto_delete:
+        raise SoftError(PRECONDITION_FAILED, f"invalid property 'auto-delete' for {what}")
+    if is_exclusive:
+        raise SoftError(PRECONDITION_FAILED, f"invalid property 'exclusive-owner' for {what}")
+    if not is_durable:
+        raise SoftError(PRECONDITION_FAILED, f"invalid property 'non-durable' for {what}")

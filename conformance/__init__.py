@@ -1,0 +1,1 @@
+"""Conformance: real clients over TCP against PonyMQ, and against RabbitMQ as the referee."""

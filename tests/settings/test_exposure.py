@@ -1,0 +1,34 @@
+"""guest alone must not guard a port that a network can reach."""
+
+import pytest
+from msgspec.structs import replace
+
+from broker.settings.exposure import bind_refusal, is_loopback
+from broker.settings.model import Settings
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "LocalHost"])
+def test_addresses_of_this_machine_are_loopback(address: str) -> None:
+    assert is_loopback(address)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.7", "mq.example.org", "", "localhost.example.org"])  # noqa: S104
+def test_other_addresses_and_names_are_not(address: str) -> None:
+    assert not is_loopback(address)
+
+
+def test_the_default_address_is_fit_for_guest() -> None:
+    assert bind_refusal(Settings(), ["guest"]) is None
+
+
+def test_guest_alone_is_refused_on_a_network() -> None:
+    refused = bind_refusal(replace(Settings(), bind="0.0.0.0"), ["guest"])  # noqa: S104
+    assert refused is not None
+    assert "guest is the only user" in refused
+
+
+def test_another_user_or_the_setting_allows_it() -> None:
+    exposed = replace(Settings(), bind="::")
+    assert bind_refusal(exposed, ["guest", "ann"]) is None
+    assert bind_refusal(exposed, ["ann"]) is None
+    assert bind_refusal(replace(exposed, allow_only_guest=True), ["guest"]) is None

@@ -1,0 +1,189 @@
+"""Four sources on top of each other, and the one line that a wrong key or value stops the start with."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from broker.settings.keys import SETTINGS
+from broker.settings.load import SettingsError, load_settings
+from broker.settings.model import OFF, Settings
+
+
+def written(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "ponymq.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def refusal(config_path: str | None = None, environ: dict[str, str] | None = None, **flags: object) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(config_path, environ or {}, flags)
+    text = str(caught.value)
+    assert text.isprintable(), "a refusal is one line"
+    return text
+
+
+def test_no_source_at_all_gives_the_defaults() -> None:
+    assert load_settings(None, {}, {}) == Settings()
+
+
+def test_the_later_source_wins(tmp_path: Path) -> None:
+    path = written(tmp_path, "port = 1001\nhttp_port = 1002\nmetrics_port = 1003\n[log]\nlevel = 'error'\n")
+    environ = {"PONYMQ_HTTP_PORT": "2002", "PONYMQ_METRICS_PORT": "2003", "PONYMQ_LOG_LEVEL": "warning"}
+    settings = load_settings(path, environ, {"metrics_port": "3003", "log.level": "debug", "bind": None})
+    assert (settings.port, settings.http_port, settings.metrics_port) == (1001, 2002, 3003)
+    assert settings.log.level == "debug"
+    assert settings.bind == Settings().bind
+
+
+def test_the_environment_may_name_the_file_and_the_flag_names_another(tmp_path: Path) -> None:
+    path = written(tmp_path, "port = 1001")
+    assert load_settings(None, {"PONYMQ_CONFIG": path}, {}).port == 1001
+    assert load_settings(path, {"PONYMQ_CONFIG": "/nowhere/at/all"}, {}).port == 1001
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_every_setting_is_reached_from_the_environment_by_its_name(key: str) -> None:
+    setting = SETTINGS[key]
+    default = setting.default
+    text: str
+    value: object
+    if isinstance(default, bool):
+        text, value = ("false", False) if default else ("true", True)
+    elif isinstance(default, int | float):
+        value = default + 1
+        text = str(value)
+    elif isinstance(default, tuple):
+        text, value = "ann, bob", ("ann", "bob")
+    else:
+        choices = {"log.level": "error", "log.format": "json", "amqp.version": "3.10.8"}
+        text = value = choices.get(key, "other")
+    settings = load_settings(None, {setting.environment_name: text}, {})
+    found: object = settings
+    for part in key.split("."):
+        found = getattr(found, part)
+    assert found == value
+
+
+def test_a_wrong_value_in_the_file_names_file_key_value_and_what_was_expected(tmp_path: Path) -> None:
+    path = written(tmp_path, "[amqp]\nchannel_max = 70000\n")
+    assert refusal(path) == f"{path}: amqp.channel_max = 70000: expected a whole number from 1 to 65535"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("port = '5672'", "port = '5672': expected a whole number from 0 to 65535"),
+        ("port = true", "port = True: expected a whole number"),
+        ("port = 1.5", "port = 1.5: expected a whole number"),
+        ("uvloop = 'yes'", "uvloop = 'yes': expected true or false"),
+        ("http_port = -1", 'http_port = -1: expected a whole number from 0 to 65535, or "off"'),
+        ("shutdown_grace_s = nan", "shutdown_grace_s = nan: expected a number from 0 to 3600"),
+        ("loopback_users = ['a', 3]", "loopback_users = a list: expected a list of names"),
+        ("data_dir = ''", "data_dir = '': expected a text that is not empty"),
+        ("[log]\nlevel = 'loud'", "log.level = 'loud': expected one of debug, info, warning, error"),
+        ("[log]\nlevle = 'info'", "log.levle = 'info': there is no such setting; did you mean log.level?"),
+        ("log = 3", "log = 3: there is no such setting"),
+        ("[store]\nsegment_bytes = '64 parsecs'", "store.segment_bytes = '64 parsecs': expected a whole number"),
+        ("[nothing]", "nothing = a dict: there is no such setting"),
+        ("port = [[", "is not TOML"),
+    ],
+)
+def test_the_file_is_refused_with_the_reason(tmp_path: Path, text: str, message: str) -> None:
+    path = written(tmp_path, text)
+    assert refusal(path).startswith(f"{path}: {message}")
+
+
+def test_a_file_that_is_not_there_or_not_utf8_is_refused(tmp_path: Path) -> None:
+    assert "cannot be read: No such file" in refusal(str(tmp_path / "absent.toml"))
+    (tmp_path / "latin.toml").write_bytes(b"data_dir = '\xe9'")
+    assert "is not TOML" in refusal(str(tmp_path / "latin.toml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("PONYMQ_PORT", "many", "environment: PONYMQ_PORT = 'many': expected a whole number from 0 to 65535"),
+        ("PONYMQ_PORT", "\u0665", "environment: PONYMQ_PORT = '\u0665': expected a whole number"),
+        ("PONYMQ_PORT", "off", "environment: PONYMQ_PORT = 'off': expected a whole number from 0 to 65535"),
+        ("PONYMQ_SHUTDOWN_GRACE_S", "inf", "environment: PONYMQ_SHUTDOWN_GRACE_S = 'inf': expected a number"),
+        ("PONYMQ_UVLOOP", "perhaps", "environment: PONYMQ_UVLOOP = 'perhaps': expected true or false"),
+        (
+            "PONYMQ_PROT",
+            "5672",
+            "environment: PONYMQ_PROT = '5672': there is no such setting; did you mean PONYMQ_PORT?",
+        ),
+    ],
+)
+def test_the_environment_is_refused_with_the_reason(name: str, text: str, message: str) -> None:
+    assert refusal(environ={name: text}).startswith(message)
+
+
+def test_addresses_that_kubernetes_puts_into_the_environment_are_no_settings() -> None:
+    environ = {
+        "PONYMQ_SERVICE_HOST": "10.0.0.7",
+        "PONYMQ_SERVICE_PORT_AMQP": "5672",
+        "PONYMQ_PORT": "tcp://10.0.0.7:5672",
+        "PONYMQ_PORT_5672_TCP_ADDR": "10.0.0.7",
+    }
+    assert load_settings(None, environ, {}) == Settings()
+
+
+def test_a_port_is_switched_off_with_the_same_word_everywhere(tmp_path: Path) -> None:
+    assert load_settings(written(tmp_path, "http_port = 'off'"), {}, {}).http_port == OFF
+    assert load_settings(None, {"PONYMQ_METRICS_PORT": "off"}, {}).metrics_port == OFF
+    assert load_settings(None, {}, {"http_port": "OFF"}).http_port == OFF
+
+
+@pytest.mark.parametrize(("text", "size"), [("65536", 65_536), ("1MiB", 2**20), ("1MB", 10**6), ("100k", 100_000)])
+def test_sizes_are_read_with_their_units(tmp_path: Path, text: str, size: int) -> None:
+    assert load_settings(None, {"PONYMQ_STORE_SEGMENT_BYTES": text}, {}).store.segment_bytes == size
+    assert load_settings(written(tmp_path, f"store.segment_bytes = '{text}'"), {}, {}).store.segment_bytes == size
+
+
+def test_an_unknown_flag_is_refused() -> None:
+    assert refusal(prot="1") == "command line: prot = '1': there is no such setting; did you mean port?"
+
+
+def test_two_ports_may_not_be_the_same_but_both_may_be_free_or_off() -> None:
+    assert refusal(http_port="5672") == "settings: http_port = 5672: expected another port than port, which has it too"
+    assert load_settings(None, {}, {"port": "0", "http_port": "0"}).http_port == 0
+    assert load_settings(None, {}, {"http_port": "off", "metrics_port": "off"}).metrics_port == OFF
+
+
+def test_the_log_must_hold_two_segments() -> None:
+    text = refusal(environ={"PONYMQ_STORE_LOG_BYTES": "100MiB"})
+    assert text.startswith("settings: store.log_bytes = 104857600: expected at least two segments")
+
+
+def test_a_password_never_stands_in_a_refusal(tmp_path: Path) -> None:
+    long = "s3cret" * 200
+    texts = [
+        refusal(environ={"PONYMQ_DEFAULT_PASS": long}),
+        refusal(written(tmp_path, f"default_pass = ['{long}']")),
+        refusal(written(tmp_path, f"default_password = '{long}'")),
+        refusal(written(tmp_path, f"[users]\nguest.password = '{long}'")),
+        refusal(written(tmp_path, f"users = [{{ name = '{long}' }}]")),
+        refusal(environ={"PONYMQ_DEFAULT_PASSWORD": long}),
+        refusal(default_pass=long),
+    ]
+    assert [text for text in texts if "s3cret" in text] == []
+
+
+def test_the_first_password_may_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("correct horse\n", encoding="utf-8")
+    assert load_settings(None, {"PONYMQ_DEFAULT_PASS_FILE": str(path)}, {}).default_pass == "correct horse"  # noqa: S105
+    assert "PONYMQ_DEFAULT_PASS_FILE" in refusal(environ={"PONYMQ_DEFAULT_PASS_FILE": str(tmp_path / "absent")})
+
+
+def test_rabbitmqs_variables_stand_below_the_file(tmp_path: Path) -> None:
+    environ = {"RABBITMQ_DEFAULT_USER": "rabbit", "RABBITMQ_DEFAULT_VHOST": "warren"}
+    settings = load_settings(written(tmp_path, "default_user = 'pony'"), environ, {})
+    assert (settings.default_user, settings.default_vhost) == ("pony", "warren")
+
+
+def test_a_line_break_in_a_key_or_value_does_not_make_a_second_line(tmp_path: Path) -> None:
+    assert re.search(r"\\n", refusal(written(tmp_path, '"a\\nb" = 1')))
+    assert re.search(r"\\n", refusal(environ={"PONYMQ_BIND_TO": "a\nb"}))
