@@ -122,23 +122,20 @@ def wait_ready(channel: BlockingChannel, queue: str, count: int) -> None:
 
 def exists(channel: BlockingChannel, queue: str) -> bool:
     """Whether the queue exists; asked on a channel of its own, because a `no` closes it."""
-    probe = channel.connection.channel()
-    try:
-        probe.queue_declare(queue, passive=True)
-    except ChannelClosedByBroker as closed:
-        assert closed.reply_code == 404
-        return False
-    probe.close()
-    return True
+    return _declares(channel.connection.channel(), lambda probe: probe.queue_declare(queue, passive=True))
 
 
 def exchange_exists(channel: BlockingChannel, exchange: str) -> bool:
     """Whether the exchange exists; asked on a channel of its own, because a `no` closes it."""
-    probe = channel.connection.channel()
+    return _declares(channel.connection.channel(), lambda probe: probe.exchange_declare(exchange, passive=True))
+
+
+def _declares(probe: BlockingChannel, declare: Callable[[BlockingChannel], object]) -> bool:
     try:
-        probe.exchange_declare(exchange, passive=True)
+        declare(probe)
     except ChannelClosedByBroker as closed:
-        assert closed.reply_code == 404
+        if closed.reply_code != 404:
+            raise
         return False
     probe.close()
     return True

@@ -1,13 +1,15 @@
 """Fixtures of the conformance tests: the broker under test, and clients connected to it."""
 
+import contextlib
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import AMQPError
 
 # Last, so that an installed build of `broker` is found before the checkout.
 sys.path.append(str(Path(__file__).resolve().parent.parent))
@@ -72,6 +74,21 @@ def own_broker(broker_name: str, tmp_path: Path) -> Iterator[Broker]:
         yield own
     finally:
         own.close()
+
+
+@pytest.fixture
+def connect_own(own_broker: Broker) -> Iterator[Callable[[], pika.BlockingConnection]]:
+    """Opens connections to the test's own broker and cleans up each, also one whose broker is gone."""
+    opened: list[pika.BlockingConnection] = []
+
+    def connect() -> pika.BlockingConnection:
+        opened.append(pika.BlockingConnection(pika.URLParameters(own_broker.url)))
+        return opened[-1]
+
+    yield connect
+    for connection in opened:
+        with contextlib.suppress(AMQPError):
+            connection.close()
 
 
 @pytest.fixture

@@ -347,7 +347,7 @@ def assert_close(actual: Close, expected: Close) -> None:
     """Compare close arguments; an expected text ending in ``…`` is a beginning."""
     if expected.text.endswith("…") and actual.text.startswith(expected.text[:-1]):
         expected = expected._replace(text=actual.text)
-    assert actual == expected
+    assert actual == expected, f"got {actual}, wanted {expected}"
 
 
 def connect(endpoint: Endpoint, stage: Stage = "channel", *, tune: bytes | None = None) -> RawClient:

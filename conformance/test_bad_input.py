@@ -103,7 +103,7 @@ class ImpatientPonyMQ(PonyMQ):
     """PonyMQ with a short handshake timeout."""
 
     def environment(self) -> dict[str, str]:
-        return super().environment() | {"PONYMQ_HANDSHAKE_TIMEOUT_S": str(HANDSHAKE_TIMEOUT_S)}
+        return super().environment() | {"PONYMQ_AMQP_HANDSHAKE_TIMEOUT_S": str(HANDSHAKE_TIMEOUT_S)}
 
 
 @pytest.fixture(scope="module")
@@ -606,7 +606,9 @@ def test_queue_name_that_is_not_utf_8_is_refused(broker: Broker, name: bytes) ->
 
 def test_consumer_tag_that_is_not_utf_8_is_refused(broker: Broker) -> None:
     with connect(broker) as client:
-        client.send(method_frame(1, 60, 30, b"\x00\x00" + short_string(b"\xff\xfe") + b"\x00"))
+        queue = client.declare_queue().encode()
+        arguments = b"\x00\x00" + short_string(queue) + short_string(b"\xff\xfe") + b"\x00" + table(b"")
+        client.send(method_frame(1, 60, 20, arguments))
         assert client.verdict() == 501
 
 

@@ -13,8 +13,8 @@ from conformance.raw import body_frame, close_arguments, connect, encode, header
 
 Queue, Exchange, Basic, Channel = commands.Queue, commands.Exchange, commands.Basic, commands.Channel
 LOCKED = (
-    "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{n}' in vhost '/'. It could be originally declared"
-    " on another connection or the exclusive property value does not match that of the original declaration."
+    "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '{n}' in vhost '/'. It could be originally"
+    " declared on another connection or the exclusive property value does not match that of the original declaration."
 )
 
 
@@ -95,7 +95,10 @@ OF_CHANNEL = {
         (50, 20),
     ),
     "exchange_missing_passive": Refusal(
-        lambda n: [Exchange.Declare(exchange=n, passive=True)], 404, "NOT_FOUND - no exchange '{n}' in vhost '/'", (40, 10)
+        lambda n: [Exchange.Declare(exchange=n, passive=True)],
+        404,
+        "NOT_FOUND - no exchange '{n}' in vhost '/'",
+        (40, 10),
     ),
     "exchange_missing_bind": Refusal(
         lambda n: [Queue.Declare(queue=n, exclusive=True), Queue.Bind(queue=n, exchange=n, routing_key="k")],
@@ -205,17 +208,13 @@ OF_CHANNEL = {
     "queue_argument_missing": Refusal(
         redeclared_queue({"x-message-ttl": 70000}, {}),
         406,
-        inequivalent(
-            "x-message-ttl", "queue", "received none but current is the value '70000' of type 'signedint'"
-        ),
+        inequivalent("x-message-ttl", "queue", "received none but current is the value '70000' of type 'signedint'"),
         DECLARE_QUEUE,
     ),
     "queue_argument_new": Refusal(
         redeclared_queue({}, {"x-message-ttl": 70000}),
         406,
-        inequivalent(
-            "x-message-ttl", "queue", "received the value '70000' of type 'signedint' but current is none"
-        ),
+        inequivalent("x-message-ttl", "queue", "received the value '70000' of type 'signedint' but current is none"),
         DECLARE_QUEUE,
     ),
     "queue_argument_is_a_float_now": Refusal(

@@ -2,6 +2,7 @@
 
 from typing import Final, final
 
+from broker.core.arguments import octets
 from broker.core.errors import HardError
 from broker.wire.tables import decode_table
 
@@ -44,8 +45,6 @@ def _amqplain(response: bytes) -> Credentials | None:
     password = fields.get(b"PASSWORD")
     if login is None or password is None:
         return None
-    name = login.value
-    secret = password.value
-    if isinstance(name, bytes) and isinstance(secret, bytes):
-        return Credentials(name, secret)
-    return None
+    if login.kind == "S" and password.kind == "S":
+        return Credentials(octets(login), octets(password))
+    return Credentials(b"", b"")  # well-formed, and nobody: RabbitMQ refuses it as it refuses a wrong password

@@ -57,12 +57,14 @@ class AmqpError(Exception):
     Attributes:
         reply_code: One of the constants above.
         explanation: What goes after ``NAME - `` in the reply text; empty for a bare name.
+        names_method: The close frame names the method that was refused; False where RabbitMQ blames none.
     """
 
-    def __init__(self, reply_code: int, explanation: str) -> None:
+    def __init__(self, reply_code: int, explanation: str, names_method: bool = True) -> None:
         super().__init__(explanation)
         self.reply_code = reply_code
         self.explanation = explanation
+        self.names_method = names_method
 
     @property
     def reply_text(self) -> str:

@@ -37,6 +37,7 @@ def qos(channel: Channel, reader: ArgumentReader) -> None:
     size = reader.long()
     count = reader.short()
     is_shared = reader.octet() & 1 != 0
+    reader.end()
     if size != 0:
         raise HardError(NOT_IMPLEMENTED, f"prefetch_size!=0 ({size})")
     if is_shared:
@@ -65,6 +66,7 @@ def consume(channel: Channel, reader: ArgumentReader) -> None:
     tag = reader.shortstr()
     bits = reader.octet()
     arguments = reader.table()
+    reader.end()
     is_exclusive = bits & 4 != 0
     limit = channel.connection.context.limits.consumers_per_channel
     if not tag:
@@ -104,6 +106,7 @@ def cancel(channel: Channel, reader: ArgumentReader) -> None:
     """``basic.cancel``: no deliveries after cancel-ok; what is out stays out. An unknown tag is no error."""
     tag = reader.shortstr()
     bits = reader.octet()
+    reader.end()
     consumer = channel.consumers.pop(tag, None)
     if consumer is not None:
         consumer.queue.remove_consumer(consumer)
@@ -121,6 +124,7 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
     reader.short()
     queue = _queue(channel, reader)
     no_ack = reader.octet() & 1 != 0
+    reader.end()
     counters = channel.vhost.counters
     queued = queue.get()
     if queued is None:
@@ -146,13 +150,15 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
 
 
 def ack(channel: Channel, reader: ArgumentReader) -> None:
-    """``basic.ack`` with octets behind its arguments, which the frame loop does not take.
+    """``basic.ack`` of an unusual size, which the frame loop does not take.
 
     Raises:
-        SoftError: 406, unknown tag.
+        HardError: 501, the size is wrong.
     """
     tag = reader.longlong()
-    channel.acknowledge(tag, reader.octet() & 1 != 0)
+    bits = reader.octet()
+    reader.end()
+    channel.acknowledge(tag, bits & 1 != 0)
 
 
 def reject(channel: Channel, reader: ArgumentReader) -> None:
@@ -162,7 +168,9 @@ def reject(channel: Channel, reader: ArgumentReader) -> None:
         SoftError: 406, unknown tag.
     """
     tag = reader.longlong()
-    channel.settle(tag, False, REQUEUE if reader.octet() & 1 else DISCARD)
+    bits = reader.octet()
+    reader.end()
+    channel.settle(tag, False, REQUEUE if bits & 1 else DISCARD)
 
 
 def nack(channel: Channel, reader: ArgumentReader) -> None:
@@ -173,6 +181,7 @@ def nack(channel: Channel, reader: ArgumentReader) -> None:
     """
     tag = reader.longlong()
     bits = reader.octet()
+    reader.end()
     channel.settle(tag, bits & 1 != 0, REQUEUE if bits & 2 else DISCARD)
 
 
@@ -182,7 +191,9 @@ def recover(channel: Channel, reader: ArgumentReader, *, is_async: bool) -> None
     Raises:
         HardError: 540 for redelivery to the same consumer only, which RabbitMQ does not do either.
     """
-    if reader.octet() & 1 == 0:
+    bits = reader.octet()
+    reader.end()
+    if bits & 1 == 0:
         raise HardError(NOT_IMPLEMENTED, "requeue=false")
     channel.recover()
     if not is_async:

@@ -21,11 +21,11 @@ from broker.protocol.unacked import Unacked
 from broker.queues.queue import Queue
 from broker.vhost.confirms import ConfirmLedger
 from broker.vhost.publisher import REFUSED, STORED, UNROUTABLE, Publisher, Route
-from broker.wire.arguments import erlang_binary
 from broker.wire.methods import BASIC, BASIC_CANCEL, BASIC_RETURN
 from broker.wire.octets import get_u16, shortstr, u16
 from broker.wire.outbox import Outbox
 from broker.wire.properties import HEADER_SIZE, PropertyScanner, body_size
+from broker.wire.tables import undecodable
 
 if TYPE_CHECKING:
     from broker.protocol.connection import Connection
@@ -112,9 +112,13 @@ class Channel:
             SoftError: 406, a body larger than is configured.
         """
         if self.expects != EXPECT_HEADER:
-            raise HardError(UNEXPECTED_FRAME, "expected method frame, got non method frame instead")
+            if self.expects == EXPECT_BODY:
+                text = "expected content body, got non content body frame instead"
+            else:
+                text = "expected method frame, got non method frame instead"
+            raise HardError(UNEXPECTED_FRAME, text)
         if len(header) < HEADER_SIZE:
-            raise HardError(FRAME_ERROR, f"cannot decode {erlang_binary(header)}")
+            raise undecodable(header, 0, len(header))
         class_id = get_u16(header, 0)
         if class_id != BASIC:
             text = f"expected content header for class 60, got one for class {class_id} instead"
@@ -167,14 +171,13 @@ class Channel:
             self._publish(piece)
 
     def _publish(self, body: bytes) -> None:
-        self.expects = EXPECT_METHOD
         route = self._route
         assert route is not None
         header = self._header
         publisher = self._publisher
         scanner = self._scanner
         if not scanner.scan(header):
-            raise HardError(FRAME_ERROR, f"cannot decode {erlang_binary(header)}")
+            raise undecodable(header, 0, len(header))
         if route.version != publisher.vhost.version:
             # Another connection changed the topology between the method and the end of its body.
             route = publisher.route(route.method)
@@ -186,8 +189,10 @@ class Channel:
         if transaction is not None:
             publisher.prepare(route, header, body, scanner)
             transaction.hold_publish(publisher.message, publisher.targets, route.is_mandatory)
+            self.expects = EXPECT_METHOD
             return
         outcome = publisher.publish(route, header, body, scanner)
+        self.expects = EXPECT_METHOD
         if outcome == UNROUTABLE:
             self.unroutable(publisher.message, route.is_mandatory)
         confirms = self.confirms

@@ -12,7 +12,9 @@ def flow(channel: Channel, reader: ArgumentReader) -> None:
     Raises:
         HardError: 540.
     """
-    if reader.octet() & 1 == 0:
+    bits = reader.octet()
+    reader.end()
+    if bits & 1 == 0:
         raise HardError(NOT_IMPLEMENTED, "active=false")
     channel.answer(CHANNEL_FLOW_OK, b"\x01")
 

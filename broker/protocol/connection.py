@@ -7,7 +7,7 @@ from librt.strings import read_i32_be, read_i64_be
 from mypy_extensions import i64, mypyc_attr
 
 from broker.auth.users import User
-from broker.core.arguments import Table
+from broker.core.arguments import Table, erlang_octets
 from broker.core.errors import (
     CHANNEL_ERROR,
     COMMAND_INVALID,
@@ -32,6 +32,7 @@ from broker.protocol.states import (
     AWAIT_OPEN,
     AWAIT_START_OK,
     CHANNEL_CLOSING,
+    CHANNEL_CROSSED,
     CHANNEL_METHODS,
     CHANNEL_RUNNING,
     CLOSED,
@@ -46,7 +47,7 @@ from broker.protocol.transport import Transport
 from broker.queues.queue import Queue
 from broker.vhost.outlet import Outlet
 from broker.vhost.publisher import Publisher
-from broker.wire.arguments import ArgumentReader, erlang_binary
+from broker.wire.arguments import ArgumentReader, octets_text
 from broker.wire.methods import (
     BASIC_ACK,
     BASIC_PUBLISH,
@@ -73,6 +74,7 @@ from broker.wire.methods import (
 )
 from broker.wire.octets import get_u16, get_u32, shortstr, u16
 from broker.wire.outbox import Outbox
+from broker.wire.tables import undecodable
 
 LOG: Final = logging.getLogger("broker.connection")
 
@@ -257,7 +259,7 @@ class Connection(Outlet):
         # AMQP 1 1 0 9 is the header of version 0-9, which RabbitMQ accepts as well. §4.2.2.
         header = data[:8]
         if header != PROTOCOL_HEADER and header != b"AMQP\x01\x01\x00\x09":
-            self.close_reason = f"unknown protocol header {erlang_binary(header)}"
+            self.close_reason = f"unknown protocol header {erlang_octets(header)}"
             self.outbox.raw(PROTOCOL_HEADER)
             self.touch()
             self._hang_up()
@@ -270,13 +272,12 @@ class Connection(Outlet):
     # --- frames that are not a running channel's methods and contents
 
     def _other_frame(self, kind: i64, number: i64, channel: Channel | None, payload: bytes) -> None:
-        if kind == FRAME_HEARTBEAT:
+        if kind == FRAME_HEARTBEAT and not payload:
             if number != 0:
                 self._unexpected(kind, payload)
             return
         if kind != FRAME_METHOD and kind != FRAME_HEADER and kind != FRAME_BODY:
-            shown = erlang_binary(payload)
-            self._frame_error(f"type {kind}, first 16 octets = {shown}: unknown_frame")
+            self._frame_error(f"type {kind}, {octets_text(payload)}: unknown_frame")
         if number == 0:
             if kind != FRAME_METHOD:
                 if self.state != CLOSING:
@@ -298,11 +299,11 @@ class Connection(Outlet):
             raise HardError(CHANNEL_ERROR, "expected 'channel.open'")
 
     def _unexpected(self, kind: i64, payload: bytes) -> None:
-        raise HardError(UNEXPECTED_FRAME, f"type {kind}, all octets = {erlang_binary(payload)}")
+        raise HardError(UNEXPECTED_FRAME, f"type {kind}, {octets_text(payload)}")
 
     def _method_of(self, payload: bytes) -> i64:
         if len(payload) < 4:
-            raise HardError(FRAME_ERROR, f"cannot decode {erlang_binary(payload)}")
+            raise undecodable(payload, 0, len(payload))
         self._method = i64(read_i32_be(payload, 0))
         return self._method
 
@@ -355,7 +356,7 @@ class Connection(Outlet):
         if self.channel_max > 0 and (number > self.channel_max or len(self.channels) >= self.channel_max):
             opened = len(self.channels)
             text = f"number of channels opened ({opened}) has reached the negotiated channel_max ({self.channel_max})"
-            raise HardError(NOT_ALLOWED, text)
+            raise HardError(NOT_ALLOWED, text, names_method=False)
         publisher = self.publisher
         assert publisher is not None
         self.channels[int(number)] = Channel(self, number, publisher, self.outbox)
@@ -366,7 +367,7 @@ class Connection(Outlet):
     def _channel_method(self, channel: Channel, method: i64, payload: bytes) -> None:
         """Any method on an open or closing channel, but publish and ack, which the frame loop handles."""
         if method not in CHANNEL_METHODS[int(channel.state)]:
-            if channel.state == CHANNEL_CLOSING:
+            if channel.state != CHANNEL_RUNNING:
                 return
             if method == CHANNEL_OPEN:
                 raise HardError(CHANNEL_ERROR, "second 'channel.open' seen")
@@ -376,12 +377,16 @@ class Connection(Outlet):
         if method == CHANNEL_CLOSE:
             if channel.state == CHANNEL_RUNNING:
                 channel.close()
-            self._forget_channel(channel)
+                self._forget_channel(channel)
+            else:
+                channel.state = CHANNEL_CROSSED
             self.outbox.method(channel.number, CHANNEL_CLOSE_OK, b"")
             self.touch()
         elif method == CHANNEL_CLOSE_OK:
-            if channel.state == CHANNEL_CLOSING:
-                self._forget_channel(channel)
+            self._forget_channel(channel)
+        elif method == CHANNEL_OPEN:
+            self._forget_channel(channel)
+            self._first_method(channel.number, method, payload)
         elif channel.confirms.is_committing:
             raise HardError(CHANNEL_ERROR, "unexpected command while processing 'tx.commit'")
         else:
@@ -401,13 +406,14 @@ class Connection(Outlet):
         if channel is None or channel.state != CHANNEL_RUNNING:
             self._refuse(refusal)
             return
+        arguments = self._close_arguments(refusal)
         channel.close()
         channel.state = CHANNEL_CLOSING
         LOG.warning(
             "channel closed",
             extra={"peer": self.peer, "channel": int(self._number), "reason": refusal.reply_text},
         )
-        self.outbox.method(self._number, CHANNEL_CLOSE, self._close_arguments(refusal))
+        self.outbox.method(self._number, CHANNEL_CLOSE, arguments)
         self.touch()
 
     def _refuse(self, refusal: AmqpError) -> None:
@@ -435,8 +441,12 @@ class Connection(Outlet):
         self._deadline_s = self.context.clock.monotonic_s() + seconds
 
     def _close_arguments(self, refusal: AmqpError) -> bytes:
+        method = self._method if refusal.names_method else 0
+        channel = self.channels.get(int(self._number))
+        if channel is not None and channel.expects != EXPECT_METHOD:
+            method = BASIC_PUBLISH  # the content belongs to it, and so does what came instead of the content
         text = shortstr_text(refusal.reply_text)
-        return u16(refusal.reply_code) + text + u16(self._method >> 16) + u16(self._method & 0xFFFF)
+        return u16(refusal.reply_code) + text + u16(method >> 16) + u16(method & 0xFFFF)
 
     def fail(self) -> None:
         """A broken invariant: close with 541 and tell the peer nothing else."""

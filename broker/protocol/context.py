@@ -82,7 +82,7 @@ class Context:
         self._publishers: Final[dict[tuple[str, bytes], Publisher]] = {}
 
     def next_connection_id(self) -> i64:
-        """A number for a connection: 1, 2, 3…"""
+        """A number that no connection of this run has had."""
         self._last_id += 1
         return self._last_id
 

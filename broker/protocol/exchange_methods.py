@@ -18,6 +18,7 @@ def declare(channel: Channel, reader: ArgumentReader) -> None:
     kind = reader.shortstr()
     bits = reader.octet()
     arguments = reader.table()
+    reader.end()
     if bits & 1:
         refuse_default(name)
         channel.vhost.exchange(name)
@@ -36,6 +37,7 @@ def delete(channel: Channel, reader: ArgumentReader) -> None:
     reader.short()
     name = stripped(reader.shortstr())
     bits = reader.octet()
+    reader.end()
     channel.vhost.delete_exchange(name, bits & 1 != 0)
     if bits & 2 == 0:
         channel.answer(EXCHANGE_DELETE_OK, b"")
@@ -53,6 +55,7 @@ def bind(channel: Channel, reader: ArgumentReader) -> None:
     key = reader.shortstr()
     bits = reader.octet()
     arguments = reader.table()
+    reader.end()
     refuse_default(destination_name)
     refuse_default(source_name)
     vhost = channel.vhost
@@ -74,6 +77,7 @@ def unbind(channel: Channel, reader: ArgumentReader) -> None:
     key = reader.shortstr()
     bits = reader.octet()
     arguments = reader.table()
+    reader.end()
     refuse_default(destination_name)
     refuse_default(source_name)
     vhost = channel.vhost

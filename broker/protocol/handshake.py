@@ -41,13 +41,13 @@ def start_ok(connection: "Connection", reader: ArgumentReader) -> None:
     connection.mechanism = reader.shortstr()
     response = reader.longstr()
     reader.shortstr()  # locale: there is one
+    reader.end()
     capabilities = _table(properties.get(b"capabilities"))
     connection.wants_cancel_notify = _is_true(capabilities.get(b"consumer_cancel_notify"))
     context = connection.context
     is_py_amqp = text_of(properties.get(b"product")) == b"py-amqp"
     connection.has_channel_qos = is_py_amqp and context.limits.has_py_amqp_qos
     credentials = read_response(connection.mechanism, response)
-    connection.blame(0)
     if credentials is not None:
         connection.user_name = credentials.name
         connection.wants_close_on_refusal = _is_true(capabilities.get(b"authentication_failure_close"))
@@ -58,7 +58,7 @@ def start_ok(connection: "Connection", reader: ArgumentReader) -> None:
         context.counters.logins_failed += 1
         mechanism = connection.mechanism.decode("utf-8", "replace")
         text = f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
-        raise HardError(ACCESS_REFUSED, text)
+        raise HardError(ACCESS_REFUSED, text, names_method=False)
     context.counters.logins_succeeded += 1
     limits = context.limits
     tune = u16(limits.channel_max) + u32(limits.frame_max) + u16(limits.heartbeat_s)
@@ -76,6 +76,7 @@ def tune_ok(connection: "Connection", reader: ArgumentReader) -> None:
     channel_max = reader.short()
     frame_max = reader.long()
     heartbeat_s = reader.short()
+    reader.end()
     limits = connection.context.limits
     connection.blame(CONNECTION_TUNE)
     _check_figure("frame_max", frame_max, FRAME_MIN_SIZE, limits.frame_max)
@@ -108,6 +109,7 @@ def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
     name = reader.shortstr().decode("utf-8")
     reader.shortstr()
     reader.octet()
+    reader.end()
     context = connection.context
     if name not in context.turn.vhosts:
         raise HardError(NOT_ALLOWED, f"vhost {name} not found")

@@ -27,6 +27,7 @@ def declare(channel: Channel, reader: ArgumentReader) -> None:
     name = stripped(reader.shortstr())
     bits = reader.octet()
     arguments = reader.table()
+    reader.end()
     connection = channel.connection
     if bits & 1:
         queue = channel.vhost.queue(name, connection.id)
@@ -55,6 +56,7 @@ def bind(channel: Channel, reader: ArgumentReader) -> None:
     key = reader.shortstr()
     bits = reader.octet()
     arguments = reader.table()
+    reader.end()
     name = queue_name(channel, given_name)
     if not given_name and not key:
         key = name
@@ -81,6 +83,7 @@ def unbind(channel: Channel, reader: ArgumentReader) -> None:
     exchange_name = stripped(reader.shortstr())
     key = reader.shortstr()
     arguments = reader.table()
+    reader.end()
     name = queue_name(channel, given_name)
     if not given_name and not key:
         key = name
@@ -101,6 +104,7 @@ def purge(channel: Channel, reader: ArgumentReader) -> None:
     reader.short()
     queue = _queue(channel, reader)
     bits = reader.octet()
+    reader.end()
     count = queue.purge()
     if bits & 1 == 0:
         channel.answer(QUEUE_PURGE_OK, u32(count))
@@ -115,6 +119,7 @@ def delete(channel: Channel, reader: ArgumentReader) -> None:
     reader.short()
     name = queue_name(channel, stripped(reader.shortstr()))
     bits = reader.octet()
+    reader.end()
     count = 0
     if name in channel.vhost.queues:
         queue = channel.vhost.queue(name, channel.connection.id)

@@ -22,7 +22,6 @@ from broker.wire.methods import (
     CHANNEL_CLOSE,
     CHANNEL_CLOSE_OK,
     CHANNEL_FLOW,
-    CHANNEL_FLOW_OK,
     CHANNEL_OPEN,
     CONFIRM_SELECT,
     CONNECTION_CLOSE,
@@ -68,10 +67,10 @@ CONNECTION_STATE_NAMES: Final[dict[int, str]] = {
 # Methods on channel 0.
 CONNECTION_METHODS: Final[dict[int, set[int]]] = {
     AWAIT_HEADER: set(),
-    AWAIT_START_OK: {CONNECTION_START_OK, CONNECTION_CLOSE, CONNECTION_CLOSE_OK},
-    AWAIT_TUNE_OK: {CONNECTION_TUNE_OK, CONNECTION_CLOSE, CONNECTION_CLOSE_OK},
-    AWAIT_OPEN: {CONNECTION_OPEN, CONNECTION_CLOSE, CONNECTION_CLOSE_OK},
-    RUNNING: {CONNECTION_CLOSE, CONNECTION_CLOSE_OK, CONNECTION_UPDATE_SECRET},
+    AWAIT_START_OK: {CONNECTION_START_OK, CONNECTION_CLOSE},
+    AWAIT_TUNE_OK: {CONNECTION_TUNE_OK, CONNECTION_CLOSE},
+    AWAIT_OPEN: {CONNECTION_OPEN, CONNECTION_CLOSE},
+    RUNNING: {CONNECTION_CLOSE, CONNECTION_UPDATE_SECRET},
     CLOSING: {CONNECTION_CLOSE, CONNECTION_CLOSE_OK},
     CLOSED: set(),
 }
@@ -80,14 +79,13 @@ CONNECTION_METHODS: Final[dict[int, set[int]]] = {
 CHANNEL_ABSENT: Final = 0  # never opened, or closed: the number is free
 CHANNEL_RUNNING: Final = 1
 CHANNEL_CLOSING: Final = 2  # channel.close was sent; its close-ok is awaited
+CHANNEL_CROSSED: Final = 3  # the client's own channel.close met ours and was answered; its close-ok may come or not
 
 CHANNEL_METHODS: Final[dict[int, set[int]]] = {
     CHANNEL_ABSENT: {CHANNEL_OPEN},
     CHANNEL_RUNNING: {
         CHANNEL_CLOSE,
-        CHANNEL_CLOSE_OK,
         CHANNEL_FLOW,
-        CHANNEL_FLOW_OK,
         ACCESS_REQUEST,
         EXCHANGE_DECLARE,
         EXCHANGE_DELETE,
@@ -115,6 +113,7 @@ CHANNEL_METHODS: Final[dict[int, set[int]]] = {
         TX_ROLLBACK,
     },
     CHANNEL_CLOSING: {CHANNEL_CLOSE, CHANNEL_CLOSE_OK},
+    CHANNEL_CROSSED: {CHANNEL_CLOSE, CHANNEL_CLOSE_OK, CHANNEL_OPEN},
 }
 
 # What frame a channel wants next: §4.2.6, a content is method, header, bodies without anything between.

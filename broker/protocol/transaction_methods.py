@@ -13,10 +13,12 @@ def confirm_select(channel: Channel, reader: ArgumentReader) -> None:
     Raises:
         SoftError: 406 on a transactional channel.
     """
+    bits = reader.octet()
+    reader.end()
     if channel.transaction is not None:
         raise SoftError(PRECONDITION_FAILED, "cannot switch from tx to confirm mode")
     channel.confirms.is_selected = True
-    if reader.octet() & 1 == 0:
+    if bits & 1 == 0:
         channel.answer(CONFIRM_SELECT_OK, b"")
 
 

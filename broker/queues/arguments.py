@@ -25,6 +25,9 @@ _OVERFLOW: Final[dict[bytes, int]] = {
     b"reject-publish-dlx": REJECT_PUBLISH_DLX,
 }
 
+# Where a cluster would place the queue: checked as RabbitMQ does, and without meaning on one machine.
+_LOCATORS: Final[list[bytes]] = [b"client-local", b"balanced", b"random", b"least-leaders", b"min-masters"]
+
 CLASSIC: Final = b"classic"
 QUORUM: Final = b"quorum"
 
@@ -145,6 +148,10 @@ def check_arguments(arguments: Table, queue_text: str) -> None:
     Raises:
         SoftError: 406, with RabbitMQ's detail.
     """
+    exchange = arguments.get(b"x-dead-letter-exchange")
+    if exchange is not None and exchange.kind != "S":
+        text = f"invalid type '{type_name(exchange)}' for arg 'x-dead-letter-exchange' in {queue_text}"
+        raise SoftError(PRECONDITION_FAILED, text)
     kind = arguments.get(b"x-queue-type")
     if kind is not None and kind.kind != "S":
         raise _invalid(b"x-queue-type", queue_text, f'"expected string, got {type_name(kind)}"')
@@ -175,7 +182,7 @@ def _objection(name: bytes, field: Field, arguments: Table) -> str:
         return _time_objection(field, 1)
     if name in {b"x-max-length", b"x-max-length-bytes", b"x-max-in-memory-length", b"x-max-in-memory-bytes"}:
         return _integer_objection(field)
-    if name == b"x-consumer-timeout":
+    if name in {b"x-consumer-timeout", b"x-consumer-disconnected-timeout"}:
         return _integer_objection(field)
     if name == b"x-max-priority":
         objection = _integer_objection(field)
@@ -190,6 +197,8 @@ def _objection(name: bytes, field: Field, arguments: Table) -> str:
         return "" if b"x-dead-letter-exchange" in arguments else "routing_key_but_no_dlx_defined"
     if name == b"x-dead-letter-strategy":
         return _choice_objection(field, [b"at-most-once", b"at-least-once"], "invalid_dlx_strategy")
+    if name == b"x-queue-leader-locator":
+        return _choice_objection(field, _LOCATORS, "invalid_queue_locator_arg")
     if name == b"x-single-active-consumer":
         return "" if field.kind == "t" else f"{{unacceptable_type,{type_name(field)}}}"
     if name == b"x-queue-version":

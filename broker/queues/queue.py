@@ -226,7 +226,8 @@ class Queue(Enqueuer):
                 self._deliver_by_rank()
             else:
                 self._deliver_in_turn()
-        if self._trims:
+        # What the budget left over may still find a consumer in the next turn, and is counted then.
+        if self._trims and not self.is_due:
             while self.ready.count > 0 and self._is_over():
                 self._drop(self._take_ready(), b"maxlen")
         if self._has_timers:
@@ -401,25 +402,26 @@ class Queue(Enqueuer):
         return ttl
 
     def _set_expiry(self, queued: Queued) -> None:
-        self._has_timers = True
-        queued.expires_ms = self._agenda.now_ms + self._ttl_of(queued.message)
+        ttl = self._ttl_of(queued.message)
+        if ttl >= 0:  # in a queue without TTL, one message with an expiration does not make the others expire
+            self._has_timers = True
+            queued.expires_ms = self._agenda.now_ms + ttl
 
     def _drop_expired(self, now_ms: i64) -> None:
         """Drop messages at the head whose time ended at ``now_ms`` or before; a long-lived head shields the rest."""
         ready = self.ready
         while ready.count > 0:
-            first = ready.first()
-            if first is None or first.expires_ms == 0 or first.expires_ms > now_ms:
+            expired = ready.take_expired(now_ms)
+            if expired is None:
                 return
-            self._drop(self._take_ready(), b"expired")
+            self.ready_bytes -= len(expired.message.body)
+            self._drop(expired, b"expired")
 
     def _arm_timer(self) -> None:
-        first = self.ready.first()
-        if first is None or first.expires_ms == 0:
-            return
-        if self._wake_ms == 0 or first.expires_ms < self._wake_ms:
-            self._wake_ms = first.expires_ms
-            self._agenda.wake_at(first.expires_ms, self)
+        next_ms = self.ready.next_expiry()
+        if next_ms > 0 and (self._wake_ms == 0 or next_ms < self._wake_ms):
+            self._wake_ms = next_ms
+            self._agenda.wake_at(next_ms, self)
 
     def time_has_come(self, time_ms: i64) -> None:
         """The agenda's call at a time that this queue had asked for."""
@@ -436,6 +438,9 @@ class Queue(Enqueuer):
         """The queue was used: declared, read with ``basic.get``, or left by a consumer. RabbitMQ's ``x-expires``."""
         if self.limits.expires_ms >= 0:
             self._unused_since_ms = self._agenda.now_ms
+            if self in self._agenda.expired:
+                # It ran out as this turn began; whoever uses it now must not be answered ok and lose it.
+                self._agenda.expired.remove(self)
             self._look_at_lease()
 
     def _look_at_lease(self) -> None:

@@ -40,6 +40,17 @@ class Ready:
         """Return messages that ``take`` gave out to their places, by position."""
         raise NotImplementedError
 
+    def take_expired(self, now_ms: i64) -> Queued | None:
+        """Remove and return a message at the head of its line that expired at ``now_ms`` or before; None if none did.
+
+        RabbitMQ looks at the head of each priority: an unexpired one shields only what is behind it in its own line.
+        """
+        raise NotImplementedError
+
+    def next_expiry(self) -> i64:
+        """When the first of those heads expires; 0 for never."""
+        raise NotImplementedError
+
 
 @final
 @mypyc_attr(native_class=True)
@@ -103,6 +114,16 @@ class FifoReady(Ready):
                     high = middle
             line.insert(low, queued)
 
+    def take_expired(self, now_ms: i64) -> Queued | None:
+        first = self.first()
+        if first is None or first.expires_ms == 0 or first.expires_ms > now_ms:
+            return None
+        return self.take()
+
+    def next_expiry(self) -> i64:
+        first = self.first()
+        return 0 if first is None else first.expires_ms
+
 
 @final
 @mypyc_attr(native_class=True)
@@ -145,3 +166,23 @@ class PriorityReady(Ready):
         self.count += len(returned)
         for queued in returned:
             self._level(queued).put_back([queued])
+
+    def take_expired(self, now_ms: i64) -> Queued | None:
+        level = self._top
+        while level >= 0:
+            expired = self._levels[level].take_expired(now_ms)
+            if expired is not None:
+                self.count -= 1
+                return expired
+            level -= 1
+        return None
+
+    def next_expiry(self) -> i64:
+        earliest: i64 = 0
+        level = self._top
+        while level >= 0:
+            expires_ms = self._levels[level].next_expiry()
+            if expires_ms > 0 and (earliest == 0 or expires_ms < earliest):
+                earliest = expires_ms
+            level -= 1
+        return earliest

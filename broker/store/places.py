@@ -162,6 +162,7 @@ class QueuePlaces:
     def trim(self) -> None:
         """Forget shares that are settled and have no file.
 
-        One whose log segment is still there stays: its settlement may not be synced yet, and then a retirement moves it.
+        One whose log segment is still there stays: its settlement may not be synced yet, and a retirement then
+        moves it.
         """
         self.shares = [share for share in self.shares if share.live > 0 or share.path or share.segment is not None]

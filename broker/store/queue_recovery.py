@@ -2,11 +2,22 @@
 
 from typing import Final, final
 
+from librt.strings import read_i64_le
 from mypy_extensions import i64, mypyc_attr
 
 from broker.store.data_directory import DataDirectory
 from broker.store.files import Files
-from broker.store.framing import LEDGER, QUEUE_SEGMENT, Scan, has_file_header, header_key, header_number
+from broker.store.framing import (
+    LEDGER,
+    QUEUE_SEGMENT,
+    Run,
+    Scan,
+    batch_end,
+    has_file_header,
+    header_key,
+    header_number,
+    settlements_start,
+)
 from broker.store.places import Share
 from broker.store.queue_segments import ledger_path
 from broker.store.records import History, LiveContents
@@ -86,7 +97,11 @@ class QueueSegmentRecovery:
         """Take in one ledger."""
         path = ledger_path(share.path)
         data = self.files.read(path)
-        key = header_key(data) if has_file_header(data, LEDGER) else self.directory.key
+        key = self.directory.key
+        if has_file_header(data, LEDGER):
+            key = header_key(data)
+        else:
+            self.report.append(f"damage in {path} at offset 0: the file header is unreadable")
         scan = Scan(data, key)
         own = History()
         for run in scan.runs:
@@ -110,6 +125,8 @@ class QueueSegmentRecovery:
                 scan = Scan(data, key)
                 for run in scan.runs:
                     live.read_batches(data, run.start, run.end, share.log_segment)
+                    # Settled or not: whatever lies in the file must find its settlement in the ledger one day.
+                    share.last = max(share.last, last_position(data, run))
                 for damage in scan.damage:
                     self.report.append(
                         f"damage in {share.path} at offset {int(damage.offset)}: {int(damage.size)} octets are "
@@ -128,3 +145,11 @@ class QueueSegmentRecovery:
             if queue is not None and queue.is_forgotten:
                 found.append(path)
         return found
+
+
+def last_position(data: bytes, run: Run) -> i64:
+    """The position that a run of batches of a queue segment ends with: the last 8 octets of its last contents."""
+    at = run.start
+    while batch_end(data, at) < run.end:
+        at = batch_end(data, at)
+    return read_i64_le(data, settlements_start(data, at) - 8)

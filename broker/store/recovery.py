@@ -134,11 +134,10 @@ class Recovery:
             series.read_settlements(piece, history)
         backlog = QueueSegmentRecovery(self.files, self.directory, history)
         backlog.read_ledgers(series.numbers())
-        recovered.report.extend(backlog.report)
-
         number = max(series.highest_number, backlog.highest_log_segment) + 1
         live = LiveContents(history)
         backlog.read_contents(live)
+        recovered.report.extend(backlog.report)
         self.begin_log(log, series, number)
         for segment in log.segments:
             data = b""
@@ -204,7 +203,6 @@ class Recovery:
                 found = shares.get(entry.log_segment)
                 if found is not None:
                     found.live += 1
-                    found.last = max(found.last, entry.position)
                 else:
                     queue.stored(entry.position, segments[entry.log_segment])
             places[log_id] = queue

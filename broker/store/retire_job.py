@@ -89,8 +89,8 @@ class RetireJob:
             self.delete_queue_segments()
             if self.removed:
                 self.retire()
-        except StoreError as error:
-            self.error = error
+        except StoreError as refusal:  # another name than below: compiled, one name has one type
+            self.error = refusal
         except OSError as error:
             path = error.filename if isinstance(error.filename, str) else self.directory.path
             if is_no_space(error) and not self.is_deleting:

@@ -86,6 +86,7 @@ class Store:
         self.synced_segment: i64 = 0
         self.synced_offset: i64 = 0
         self.emptied_files: i64 = 0
+        self.forgets: dict[int, int] = {}  # log_id to the batch that forgets it, until a retirement sees it synced
         self.forgotten: list[tuple[int, str]] = []  # batch that forgets it, directory of its queue segments
 
     # During a turn: nothing here touches a file.
@@ -196,6 +197,7 @@ class Store:
         self.has_news = True
         places.drop_all(self.written + 1)
         places.live = 0
+        self.forgets[log_id] = int(self.written) + 1
         if self.owns_files(places):
             self.forgotten.append((self.written + 1, queue_directory(self.directory.queues, log_id)))
         del self.places[log_id]
@@ -480,6 +482,7 @@ class Store:
             else:
                 waiting.append((batch, path))
         self.forgotten = waiting
+        self.forgets = {log_id: batch for log_id, batch in self.forgets.items() if batch > self.synced}
         for places in self.places.values():
             for share in places.shares:
                 if not share.path:
@@ -554,7 +557,8 @@ class Store:
             places.trim()
         for log_id in job.moved_queues():
             if log_id not in self.places:
-                self.forgotten.append((int(self.written) + 1, queue_directory(self.directory.queues, log_id)))
+                # Forgotten behind what the job could see.
+                self.forgotten.append((self.forgets[log_id], queue_directory(self.directory.queues, log_id)))
         self.log.removed(len(job.removed))
         return job.report
 

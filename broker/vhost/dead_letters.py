@@ -1,10 +1,12 @@
 """Dead letters: the history a message carries, and where it goes. RabbitMQ's dead-lettering."""
 
+import logging
 from typing import Final, cast
 
 from mypy_extensions import i64
 
 from broker.core.arguments import Field, Table, array, integer, long, longstr, octets, table, timestamp
+from broker.core.errors import HardError
 from broker.core.message import Message
 from broker.queues.agenda import DeadLetter
 from broker.queues.queue import Queue
@@ -12,6 +14,8 @@ from broker.routing.walk import find_queues_for_keys
 from broker.vhost.vhost import VHost
 from broker.wire.octets import shortstr
 from broker.wire.properties import expiration_of, headers_of, rewritten
+
+LOG: Final = logging.getLogger("broker.queues")
 
 REJECTED: Final = b"rejected"
 
@@ -44,9 +48,15 @@ def route_dead_letter(vhost: VHost, letter: DeadLetter, now_ms: i64) -> None:
             targets.append(target)
     if not targets:
         return
+    try:
+        header = rewritten(old.header, headers, keep_expiration=False)
+    except HardError as error:
+        # The headers were at the limit of what a table may hold, and the history of this death does not fit any more.
+        LOG.error("dead letter dropped", extra={"queue": queue.name.decode("utf-8", "replace"), "reason": str(error)})
+        return
     message = Message(
         shortstr(exchange_name) + shortstr(keys[0]),
-        rewritten(old.header, headers, keep_expiration=False),
+        header,
         old.body,
         old.is_persistent,
         now_ms,

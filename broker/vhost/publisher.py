@@ -25,7 +25,7 @@ from broker.vhost.vhost import VHost
 from broker.wire.arguments import ArgumentReader
 from broker.wire.octets import shortstr
 from broker.wire.properties import PropertyScanner, rewritten
-from broker.wire.tables import decode_table
+from broker.wire.tables import check_table, decode_table
 
 # Routes kept. Keys that never come back (a topic with a number in it) must not fill the memory: swept when full.
 ROUTE_CACHE_SIZE: Final = 10_000
@@ -117,9 +117,10 @@ class Publisher:
     def _find(self, method: bytes) -> Route:
         reader = ArgumentReader(method)
         reader.short()  # reserved: the ticket of older versions
-        exchange_name = reader.shortstr()
-        key = reader.shortstr()
+        exchange_name = reader.short_octets()
+        key = reader.short_octets()
         bits = reader.octet()
+        reader.end()
         if bits & 2:
             raise HardError(NOT_IMPLEMENTED, "immediate=true")
         vhost = self.vhost
@@ -157,6 +158,7 @@ class Publisher:
 
         Raises:
             SoftError: 406 for properties that cannot be.
+            HardError: 501 or 502 for a headers table that cannot be decoded: whoever gets it could not either.
         """
         ttl_ms: i64 = -1
         queues = route.queues
@@ -165,6 +167,7 @@ class Publisher:
         if scanner.expiration_start:
             ttl_ms = read_expiration(header[scanner.expiration_start : scanner.expiration_end])
         if scanner.headers_start:
+            check_table(header, scanner.headers_start, scanner.headers_end)
             if route.depends_on_headers or has_more_keys(header):
                 headers = decode_table(header, scanner.headers_start, scanner.headers_end)
                 queues = self._route_by_headers(route, headers)

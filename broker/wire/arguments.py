@@ -8,10 +8,10 @@ from typing import Final, final
 from librt.strings import read_i64_be
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.arguments import Table
+from broker.core.arguments import Table, erlang_octets
 from broker.core.errors import FRAME_ERROR, HardError
 from broker.wire.octets import get_u16, get_u32
-from broker.wire.tables import decode_table
+from broker.wire.tables import decode_table, undecodable
 
 
 @final
@@ -29,7 +29,7 @@ class ArgumentReader:
     def _take(self, count: i64) -> i64:
         start = self.pos
         if count > len(self.payload) - start:
-            raise HardError(FRAME_ERROR, f"cannot decode {erlang_binary(self.payload)}")
+            raise undecodable(self.payload, 4, len(self.payload))
         self.pos = start + count
         return start
 
@@ -51,12 +51,16 @@ class ArgumentReader:
 
     def shortstr(self) -> bytes:
         """A short string, which must be UTF-8. §4.2.5.3."""
+        text = self.short_octets()
+        if not text.isascii() and not is_utf8(text):
+            raise HardError(FRAME_ERROR, "Malformed UTF-8 in shortstr", names_method=False)
+        return text
+
+    def short_octets(self) -> bytes:
+        """A short string of any octets, as RabbitMQ takes the names in ``basic.publish``."""
         size = self.octet()
         start = self._take(size)
-        text = self.payload[start : start + size]
-        if not text.isascii() and not is_utf8(text):
-            raise HardError(FRAME_ERROR, "Malformed UTF-8 in shortstr")
-        return text
+        return self.payload[start : start + size]
 
     def longstr(self) -> bytes:
         """A long string: any octets."""
@@ -70,6 +74,11 @@ class ArgumentReader:
         start = self._take(size)
         return decode_table(self.payload, start, start + size)
 
+    def end(self) -> None:
+        """There must be nothing more: octets left over are as wrong as octets missing."""
+        if self.pos != len(self.payload):
+            raise undecodable(self.payload, 4, len(self.payload))
+
 
 def is_utf8(text: bytes) -> bool:
     """Is ``text`` well-formed UTF-8?"""
@@ -80,7 +89,8 @@ def is_utf8(text: bytes) -> bool:
     return True
 
 
-def erlang_binary(octets: bytes) -> str:
-    """The octets as RabbitMQ prints a binary, the first sixteen of them: ``<<65,77,81>>``."""
-    shown = ",".join([str(octet) for octet in octets[:16]])
-    return f"<<{shown},...>>" if len(octets) > 16 else f"<<{shown}>>"
+def octets_text(octets: bytes) -> str:
+    """The octets of a frame's payload, or the first sixteen, as RabbitMQ's frame errors tell them."""
+    if len(octets) <= 16:
+        return f"all octets = {erlang_octets(octets)}"
+    return f"first 16 octets = {erlang_octets(octets[:16])}"

@@ -66,8 +66,8 @@ class PropertyScanner:
         """Walk over ``header``, a content header frame's payload of at least 14 octets.
 
         Returns:
-            False if a property reaches beyond the end, or if the flags go on in a further word, which no property of
-            class basic uses: the header cannot be decoded.
+            False if the properties do not end where the header ends, or if the flags go on in a further word, which no
+            property of class basic uses: the header cannot be decoded.
         """
         flags = get_u16(header, 12)
         self.is_persistent = False
@@ -141,7 +141,7 @@ class PropertyScanner:
             if pos >= end:
                 return False
             pos += 1 + i64(header[pos])
-        return pos <= end
+        return pos == end
 
 
 def body_size(header: bytes) -> i64:

@@ -54,6 +54,19 @@ def decode_table(data: bytes, start: i64, end: i64) -> Table:
     return _TableReader(data, start, end).read_table(end, 1)
 
 
+def check_table(data: bytes, start: i64, end: i64) -> None:
+    """Refuse what ``decode_table`` refuses, without making the table: for headers that are only passed on.
+
+    Raises:
+        HardError: 501 or 502, as ``decode_table``.
+    """
+    if start == end:
+        return
+    if start < 0 or end > len(data) or start > end:
+        raise undecodable(data, start, end)
+    _TableReader(data, start, end).check_table(end, 1)
+
+
 def encode_table(table: Table) -> bytes:
     """Write a table, with its 4-octet length.
 
@@ -171,6 +184,57 @@ class _TableReader:
         if letter == 120:  # x
             return Field("x", self.read_octets(end))
         raise self.bad()
+
+    def check_table(self, end: i64, depth: i64) -> None:
+        """Go over pairs up to ``end``."""
+        if depth > MAX_TABLE_DEPTH:
+            raise _too_deep()
+        data = self.data
+        while self.position < end:
+            name_end: i64 = self.position + 1 + i64(data[self.position])
+            if name_end > end:
+                raise self.bad()
+            self.position = name_end
+            self.check_value(end, depth)
+
+    def check_value(self, end: i64, depth: i64) -> None:
+        """Go over a letter and its value."""
+        self.items += 1
+        if self.items > MAX_TABLE_ITEMS:
+            raise _too_many()
+        data = self.data
+        if self.position >= end:
+            raise self.bad()
+        letter = i64(data[self.position])
+        self.position += 1
+        if letter == 83 or letter == 120:  # S x
+            self.position = self.read_length(end)
+        elif letter == 86:  # V
+            pass
+        elif letter == 116 or letter == 98 or letter == 66:  # t b B
+            self.take(1, end)
+        elif letter == 73 or letter == 105:  # I i
+            self.take(4, end)
+        elif letter == 108 or letter == 76 or letter == 84:  # l L T
+            self.take(8, end)
+        elif letter == 100:  # d
+            self.finite(read_f64_be(data, self.take(8, end)))
+        elif letter == 102:  # f
+            self.finite(read_f32_be(data, self.take(4, end)))
+        elif letter == 115 or letter == 117:  # s u
+            self.take(2, end)
+        elif letter == 68:  # D
+            self.take(5, end)
+        elif letter == 70:  # F
+            self.check_table(self.read_length(end), depth + 1)
+        elif letter == 65:  # A
+            nested_end = self.read_length(end)
+            if depth + 1 > MAX_TABLE_DEPTH:
+                raise _too_deep()
+            while self.position < nested_end:
+                self.check_value(nested_end, depth + 1)
+        else:
+            raise self.bad()
 
     def take(self, size: i64, end: i64) -> i64:
         """Where the next ``size`` octets begin; they lie before ``end``."""

@@ -15,7 +15,7 @@ from celery import Celery, Task
 from kombu import Exchange, Queue
 
 SETTINGS_VARIABLE: Final = "CONFORMANCE_CELERY"
-DEFAULT_QUEUES: Final = {"conformance-first": {}, "conformance-second": {}}
+DEFAULT_QUEUES: Final[dict[str, dict[str, Any]]] = {"conformance-first": {}, "conformance-second": {}}
 POLL_SECONDS: Final = 0.02
 
 
@@ -98,8 +98,8 @@ def make_app(**settings: Any) -> Celery:
     app.conf.update(settings)
     for function in (add, total, note, hold):
         app.task(function, name=f"conformance.{function.__name__}")
-    for function in (fail_until, describe_delivery):
-        app.task(function, name=f"conformance.{function.__name__}", bind=True)
+    for bound in (fail_until, describe_delivery):
+        app.task(bound, name=f"conformance.{bound.__name__}", bind=True)
     app.task(die_once, name="conformance.die_once", bind=True, reject_on_worker_lost=True)
     return app
 

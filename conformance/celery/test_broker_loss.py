@@ -2,20 +2,24 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
+import amqp
 import pytest
+from amqp import exceptions
 
 from conformance.brokers import Broker
 from conformance.celery.app import make_app
 from conformance.celery.conftest import close_app
 from conformance.celery.processes import Worker, wait_until
+from conformance.celery.wiretap import Wiretap
 
 TASK_COUNT = 500
 KILL_AFTER = 100
 RECOVERY_SECONDS = 30
 PING_SECONDS = 2.0
 # With confirms a publish that returns is a promise of the broker; without them it is a hope.
-CONFIRMING = {"broker_transport_options": {"confirm_publish": True}}
+CONFIRMING: dict[str, Any] = {"broker_transport_options": {"confirm_publish": True}}
 # Tried again for as long as a broker may take to come back.
 PATIENT = {"max_retries": 100, "interval_start": 0.1, "interval_step": 0.1, "interval_max": 0.5}
 
@@ -84,3 +88,45 @@ def test_a_worker_consumes_again_after_an_orderly_restart(own_broker: Broker, tm
             f"the worker answers control commands; its log:\n{worker.log[-3000:]}",
         )
     close_app(client)
+
+
+def test_a_worker_consumes_again_after_its_connections_are_cut(broker: Broker, tmp_path: Path, name: str) -> None:
+    client = make_app(broker_url=broker.url, queues={name: {}}, task_ignore_result=True)
+    note = client.tasks["conformance.note"]
+    record = tmp_path / "record"
+    with (
+        Wiretap(broker.host, broker.port) as tap,
+        Worker(
+            *("cut", "--without-mingle"),
+            broker_url=tap.url,
+            directory=tmp_path,
+            pool="threads",
+            queues={name: {}},
+        ),
+    ):
+        note.delay(str(record), "before")
+        wait_until(lambda: "before" in lines(record), RECOVERY_SECONDS, "the worker consumes")
+
+        tap.cut()
+        note.delay(str(record), "after")
+
+        wait_until(lambda: "after" in lines(record), RECOVERY_SECONDS, "the worker consumes again")
+    close_app(client)
+    assert set(lines(record)) == {"before", "after"}
+
+
+def test_an_orderly_stop_is_told_by_a_recoverable_320(own_broker: Broker) -> None:
+    connection = amqp.Connection(host=f"{own_broker.host}:{own_broker.port}", login_method="PLAIN")
+    connection.connect()
+    # The client reads while the broker stops: the close wants its answer before the socket goes.
+    stopping = threading.Thread(target=own_broker.stop)
+    stopping.start()
+
+    with pytest.raises(exceptions.ConnectionForced, match="CONNECTION_FORCED - broker forced connection") as raised:
+        connection.drain_events(timeout=RECOVERY_SECONDS)
+
+    stopping.join(RECOVERY_SECONDS)
+    connection.collect()
+    assert raised.value.reply_code == 320
+    assert isinstance(raised.value, exceptions.RecoverableConnectionError)
+    assert "shutdown" in raised.value.reply_text

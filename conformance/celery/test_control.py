@@ -13,6 +13,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from conformance.brokers import Broker
 from conformance.celery.processes import CeleryProcess, Worker, wait_until
+from conformance.celery.wiretap import Wiretap
 
 REPLY_SECONDS = 10.0
 RESULT_SECONDS = 30
@@ -116,6 +117,18 @@ def test_a_worker_sends_heartbeat_events(prefork_worker: Worker, event_log: Even
     wait_until(lambda: "worker-heartbeat" in event_log.types, RESULT_SECONDS, "worker-heartbeat")
 
     assert any(event["hostname"] == prefork_worker.node for event in event_log.events)
+
+
+@pytest.mark.smoke
+def test_an_event_receiver_has_a_queue_for_every_key(app: Celery, tap: Wiretap) -> None:
+    with app.connection_for_read(tap.url) as connection:
+        log = EventLog(app, connection)
+        log.close()
+
+    declared = next(one.value for one in tap.methods("Queue.Declare") if one.value.queue == "celeryev.conformance")
+    bound = next(one.value for one in tap.methods("Queue.Bind") if one.value.queue == "celeryev.conformance")
+    assert (declared.exclusive, declared.auto_delete) == (True, True)
+    assert (bound.exchange, bound.routing_key) == ("celeryev", "#")
 
 
 def test_purge_counts_what_it_removed(broker: Broker, channel: BlockingChannel, tmp_path: Path, name: str) -> None:

@@ -128,7 +128,7 @@ def test_polling_for_a_result_gets_with_ack_and_settles(prefork_worker: Worker, 
     gets = tap.methods("Basic.Get")
     assert gets
     assert not any(one.value.no_ack for one in gets)
-    assert len(tap.methods("Basic.GetOk")) == len(tap.methods("Basic.Ack", "Basic.Reject"))
+    tap.wait_for(lambda tap: len(tap.methods("Basic.GetOk")) == len(tap.methods("Basic.Ack", "Basic.Reject")))
 
 
 @pytest.mark.smoke

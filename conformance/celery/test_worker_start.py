@@ -27,7 +27,7 @@ def declared(traced: TracedWorker, method: str, **arguments: Any) -> list[WireFr
 
 def reply_queue(traced: TracedWorker) -> str:
     """The mingle step's queue for the answers of the other workers."""
-    queues = [one.value.queue for one in traced.tap.methods("Queue.Declare", connection=MAIN_CONNECTION)]
+    queues = [str(one.value.queue) for one in traced.tap.methods("Queue.Declare", connection=MAIN_CONNECTION)]
     return next(queue for queue in queues if queue.endswith(".reply.celery.pidbox"))
 
 

@@ -1,9 +1,9 @@
 """A TCP proxy that remembers what a client and a broker said to each other, frame by frame.
 
 Some lines of the Celery contract are only visible on the wire: which number a channel is reopened on, which octet
-announces an integer in a table, what is sent before a reply is read. A client under test is given the proxy's address in
-place of the broker's; every octet is passed on unchanged and a copy is cut into frames. Decoding waits until a test asks,
-so that the proxy keeps up with a busy worker.
+announces an integer in a table, what is sent before a reply is read. A client under test is given the proxy's address
+in place of the broker's; every octet is passed on unchanged and a copy is cut into frames. Decoding waits until a test
+asks, so that the proxy keeps up with a busy worker.
 """
 
 import contextlib

@@ -71,9 +71,7 @@ def live_through(scene: Scene, seed: int, steps: int) -> None:
         assert recovered.report == []
         assert state_of(recovered) == expected
         assert recovered.topology == topology
-        assert all(
-            scene.next_position[log_id] >= max(queue, default=0) + 1 for log_id, queue in scene.live.items()
-        )
+        assert all(scene.next_position[log_id] >= max(queue, default=0) + 1 for log_id, queue in scene.live.items())
         scene.next_position.update(positions)
         scene.check_counts()
     scene.store.close()

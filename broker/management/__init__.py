@@ -1,0 +1,11 @@
+"""Management: the HTTP doors of the broker, for people and tools: the HTTP API and the metrics.
+
+Paths, field names, status codes and error bodies are RabbitMQ's, so that its tools work unchanged. This room turns
+objects of the data plane into JSON; it changes nothing yet: every path that writes is refused.
+
+It does not listen: it returns aiohttp applications, and ``broker.server`` opens the ports.
+
+Decided here: rows are made and encoded in slices, and the loop goes back to the broker between two of them, so that a
+list of 10,000 queues never stops the traffic for more than a few milliseconds; a field that is not measured is
+left out.
+"""

@@ -1,0 +1,84 @@
+"""Connections and channels as the API shows them."""
+
+from typing import Final
+
+from broker.management.facts import Facts
+from broker.management.json_values import Json, json_table
+from broker.management.peers import running_channels
+from broker.management.queue_view import split_address
+from broker.metrics.text import shown
+from broker.protocol.channel import Channel
+from broker.protocol.connection import Connection
+from broker.protocol.handshake import text_of
+from broker.protocol.states import RUNNING
+
+PROTOCOL_NAME: Final = "AMQP 0-9-1"
+
+
+def connection_view(facts: Facts, connection: Connection) -> Json:
+    """The row of one connection."""
+    peer_host, peer_port = split_address(connection.peer)
+    received, sent = int(connection.octets_received), int(connection.octets_sent)
+    received_rate, sent_rate = facts.rates.rates(("connection", int(connection.id)), (received, sent))
+    view: Json = {
+        "name": facts.connection_name(connection),
+        "vhost": connection.vhost_name,
+        "user": shown(connection.user_name),
+        "user_who_performed_action": shown(connection.user_name),
+        "node": facts.node.name,
+        "type": "network",
+        "protocol": PROTOCOL_NAME,
+        "state": "running" if connection.state == RUNNING else "closing",
+        "channels": len(running_channels(connection)),
+        "channel_max": connection.channel_max,
+        "frame_max": connection.frame_max,
+        "timeout": connection.heartbeat_s,
+        "connected_at": connection.connected_ms,
+        "peer_host": peer_host,
+        "peer_port": peer_port,
+        "ssl": False,
+        "auth_mechanism": shown(connection.mechanism),
+        "client_properties": json_table(connection.client_properties),
+        "recv_oct": received,
+        "recv_oct_details": {"rate": received_rate},
+        "send_oct": sent,
+        "send_oct_details": {"rate": sent_rate},
+    }
+    for listener in facts.listeners:
+        if listener.protocol == "amqp":
+            view["host"], view["port"] = listener.ip_address, listener.port
+            break
+    given_name = text_of(connection.client_properties.get(b"connection_name"))
+    if given_name:
+        view["user_provided_name"] = shown(given_name)
+    return view
+
+
+def channel_view(facts: Facts, channel: Channel) -> Json:
+    """The row of one channel."""
+    connection = channel.connection
+    transaction = channel.transaction
+    peer_host, peer_port = split_address(connection.peer)
+    return {
+        "name": facts.channel_name(channel),
+        "number": channel.number,
+        "node": facts.node.name,
+        "vhost": connection.vhost_name,
+        "user": shown(connection.user_name),
+        "user_who_performed_action": shown(connection.user_name),
+        "state": "running",
+        "transactional": transaction is not None,
+        "confirm": channel.confirms.is_selected,
+        "consumer_count": len(channel.consumers),
+        "messages_unacknowledged": channel.unacked.count,
+        "messages_unconfirmed": channel.confirms.unconfirmed_count,
+        "messages_uncommitted": len(transaction.messages) if transaction is not None else 0,
+        "acks_uncommitted": len(transaction.settled) if transaction is not None else 0,
+        "prefetch_count": channel.prefetch_count,
+        "global_prefetch_count": channel.shared_prefetch,
+        "connection_details": {
+            "name": facts.connection_name(connection),
+            "peer_host": peer_host,
+            "peer_port": peer_port,
+        },
+    }

@@ -1,0 +1,44 @@
+"""Exchanges and vhosts as the API shows them."""
+
+from broker.management.facts import Facts
+from broker.management.json_values import Json, json_table
+from broker.metrics.text import shown
+from broker.metrics.totals import Totals
+from broker.routing.exchange import Exchange
+from broker.vhost.vhost import VHost
+
+DEFAULT_EXCHANGE = b"amq.default"
+"""How paths name the default exchange, whose name is empty."""
+
+
+def exchange_view(exchange: Exchange) -> Json:
+    """The row of one exchange."""
+    return {
+        "name": shown(exchange.name),
+        "vhost": exchange.vhost_name,
+        "type": shown(exchange.kind),
+        "durable": exchange.is_durable,
+        "auto_delete": exchange.is_auto_delete,
+        "internal": exchange.is_internal,
+        "arguments": json_table(exchange.arguments),
+        "policy": None,
+    }
+
+
+def vhost_view(facts: Facts, vhost: VHost) -> Json:
+    """The row of one vhost, with the messages of all its queues."""
+    totals = Totals()
+    totals.add_queues(vhost.queues.values())
+    return {
+        "name": vhost.name,
+        "description": "",
+        "tags": [],
+        "default_queue_type": "classic",
+        "metadata": {"description": "", "tags": [], "default_queue_type": "classic"},
+        "tracing": False,
+        "cluster_state": {facts.node.name: "running"},
+        "protected_from_deletion": False,
+        "messages": totals.ready + totals.unacked,
+        "messages_ready": totals.ready,
+        "messages_unacknowledged": totals.unacked,
+    }

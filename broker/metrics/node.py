@@ -1,0 +1,28 @@
+"""Who this broker is, as every answer of the metrics and of the HTTP API says it."""
+
+from msgspec import Struct
+
+
+class Node(Struct, frozen=True):
+    """What does not change while the process runs.
+
+    Attributes:
+        name: ``ponymq@host``.
+        cluster_name: As the settings name it.
+        cluster_id: Stays the same through restarts: ``rabbitmq_cluster_permanent_id``.
+        product_version: Our version.
+        rabbitmq_version: The version of RabbitMQ that tools may take us for.
+        data_dir: Where the store is: the disk that has to have room.
+        started_ms: Wall clock of the start, milliseconds.
+        started_s: Monotonic clock of the start, seconds.
+    """
+
+    name: str
+    cluster_name: str
+    cluster_id: str
+    product_version: str
+    rabbitmq_version: str
+    data_dir: str
+    started_ms: int
+    started_s: float
+    product_name: str = "PonyMQ"
