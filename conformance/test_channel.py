@@ -78,8 +78,8 @@ def test_publish_to_a_missing_exchange_closes_only_its_channel(
     connection: pika.BlockingConnection, channel: BlockingChannel, name: str
 ) -> None:
     failing = connection.channel()
-    failing.basic_publish(name, "k", b"lost")
-    failing.basic_publish(name, "k", b"ignored")
     with channel_refused(404, f"NOT_FOUND - no exchange '{name}' in vhost '/'"):
+        failing.basic_publish(name, "k", b"lost")
+        failing.basic_publish(name, "k", b"ignored")
         failing.basic_qos(prefetch_count=1)
     channel.basic_qos(prefetch_count=1)

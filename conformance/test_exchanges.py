@@ -279,8 +279,8 @@ def test_internal_exchange_refuses_publishers_and_accepts_bindings(
     channel.basic_publish(f"{name}-source", "", b"inside")
     assert drain(channel, name) == [b"inside"]
     outsider = connection.channel()
-    outsider.basic_publish(name, "", b"outside")
     with channel_refused(403, f"ACCESS_REFUSED - cannot publish to internal exchange '{name}' in vhost '/'"):
+        outsider.basic_publish(name, "", b"outside")
         outsider.basic_qos(prefetch_count=1)
 
 

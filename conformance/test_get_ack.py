@@ -43,24 +43,24 @@ def test_tags_are_shared_by_get_and_consume(channel: BlockingChannel, five: str)
 
 def test_ack_of_a_delivery_without_acknowledgement_is_refused(channel: BlockingChannel, five: str) -> None:
     get(channel, five, auto_ack=True)
-    channel.basic_ack(1)
     with channel_refused(406, "PRECONDITION_FAILED - unknown delivery tag 1"):
+        channel.basic_ack(1)
         channel.basic_qos(prefetch_count=1)
 
 
 def test_second_ack_of_a_tag_is_refused(channel: BlockingChannel, five: str) -> None:
     take(channel, five, 1)
-    channel.basic_ack(1)
-    channel.basic_ack(1)
     with channel_refused(406, "PRECONDITION_FAILED - unknown delivery tag 1"):
+        channel.basic_ack(1)
+        channel.basic_ack(1)
         channel.basic_qos(prefetch_count=1)
 
 
 def test_multiple_ack_needs_its_own_tag_outstanding(channel: BlockingChannel, five: str) -> None:
     take(channel, five, 3)
-    channel.basic_ack(3)
-    channel.basic_ack(3, multiple=True)
     with channel_refused(406, "PRECONDITION_FAILED - unknown delivery tag 3"):
+        channel.basic_ack(3)
+        channel.basic_ack(3, multiple=True)
         channel.basic_qos(prefetch_count=1)
 
 

@@ -222,8 +222,8 @@ def test_message_with_a_bad_property_is_refused(
     channel: BlockingChannel, name: str, properties: dict[str, Any], text: str
 ) -> None:
     channel.queue_declare(name, exclusive=True)
-    publish(channel, name, b"x", **properties)
     with channel_refused(406, f"PRECONDITION_FAILED - {text}"):
+        publish(channel, name, b"x", **properties)
         channel.basic_qos(prefetch_count=1)
 
 

@@ -106,13 +106,13 @@ def test_queue_bound_between_publish_and_commit_gets_nothing(
 def test_missing_exchange_and_unknown_tag_fail_before_commit(
     connection: pika.BlockingConnection, tx: BlockingChannel, name: str
 ) -> None:
-    tx.basic_publish(name, "k", b"x")
     with channel_refused(404, f"NOT_FOUND - no exchange '{name}' in vhost '/'"):
+        tx.basic_publish(name, "k", b"x")
         tx.basic_qos(prefetch_count=0)
     other = connection.channel()
     other.tx_select()
-    other.basic_ack(9)
     with channel_refused(406, "PRECONDITION_FAILED - unknown delivery tag 9"):
+        other.basic_ack(9)
         other.basic_qos(prefetch_count=0)
 
 

@@ -6,6 +6,5 @@ objects of the data plane into JSON; it changes nothing yet: every path that wri
 It does not listen: it returns aiohttp applications, and ``broker.server`` opens the ports.
 
 Decided here: rows are made and encoded in slices, and the loop goes back to the broker between two of them, so that a
-list of 10,000 queues never stops the traffic for more than a few milliseconds; a field that is not measured is
-left out.
+list of 10,000 queues does not stop the traffic for its whole length; a field that is not measured is left out.
 """

@@ -12,9 +12,8 @@ class Node(Struct, frozen=True):
         cluster_id: Stays the same through restarts: ``rabbitmq_cluster_permanent_id``.
         product_version: Our version.
         rabbitmq_version: The version of RabbitMQ that tools may take us for.
-        data_dir: Where the store is: the disk that has to have room.
-        started_ms: Wall clock of the start, milliseconds.
-        started_s: Monotonic clock of the start, seconds.
+        started_s: Start of the process by the broker's monotonic clock, seconds.
+        product_name: Ours.
     """
 
     name: str
@@ -22,7 +21,5 @@ class Node(Struct, frozen=True):
     cluster_id: str
     product_version: str
     rabbitmq_version: str
-    data_dir: str
-    started_ms: int
     started_s: float
     product_name: str = "PonyMQ"

@@ -49,8 +49,9 @@ class Rates:
         elapsed_s = now_s - look.base_s
         if elapsed_s <= 0.0:
             return (0.0,) * len(counts)
+        changes = [count - before for count, before in zip(counts, look.base, strict=True)]
         # A queue of the same name may have been made anew: then its counters have fallen.
-        return tuple(max(count - before, 0) / elapsed_s for count, before in zip(counts, look.base, strict=True))
+        return tuple((change if may_fall else max(change, 0)) / elapsed_s for change in changes)
 
     def _sweep(self, now_s: float) -> None:
         if now_s - self._swept_s < FORGET_S:

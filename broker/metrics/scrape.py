@@ -1,6 +1,5 @@
 """A scrape: the text of one endpoint, made in pieces."""
 
-import time
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
@@ -8,6 +7,7 @@ from prometheus_client import GCCollector, PlatformCollector
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from broker.core.clock import Clock
 from broker.metrics.counter_metrics import (
     auth_metrics,
     churn_metrics,
@@ -63,11 +63,21 @@ class Scraper:
     of as it was when it went.
     """
 
-    def __init__(self, turn: Turn, peers: Peers, node: Node, machine: Machine) -> None:
+    def __init__(self, turn: Turn, peers: Peers, node: Node, machine: Machine, clock: Clock) -> None:
+        """Read a broker.
+
+        Args:
+            turn: Its vhosts, totals and store.
+            peers: Its connections and channels.
+            node: Who it is.
+            machine: What it runs on.
+            clock: The one that ``node.started_s`` was read from.
+        """
         self._turn = turn
         self._peers = peers
         self._node = node
         self._machine = machine
+        self._clock = clock
         # A registry of their own: the library's default one is shared with whoever else imports it.
         registry = CollectorRegistry()
         self._python: Sequence[Collector] = (GCCollector(registry), PlatformCollector(registry))
@@ -151,7 +161,7 @@ class Scraper:
 
     def _node_text(self) -> bytes:
         turn, counters = self._turn, self._turn.counters
-        uptime_s = time.monotonic() - self._node.started_s
+        uptime_s = self._clock.monotonic_s() - self._node.started_s
         ours = [
             counter("ponymq_sync", "Syncs of the commit log that have returned", counters.syncs),
             counter("ponymq_sync_seconds", "Time spent in these syncs", counters.sync_seconds),

@@ -53,8 +53,10 @@ class DataDirectory:
 
     def make_all(self) -> None:
         """Lock first: nothing may be touched in a directory that is another process's."""
-        self.make(self.path)
+        is_new = self.make(self.path)
         self.lock()
+        if is_new:
+            self.files.sync_directory(parent_of(self.path))
         names = self.files.list_directory(self.path)
         if "format" in names:
             self.check_format()
@@ -63,12 +65,13 @@ class DataDirectory:
         if self.key == 0:
             self.write_format()
 
-    def make(self, path: str) -> None:
-        """Make a directory unless it is there."""
+    def make(self, path: str) -> bool:
+        """Make a directory unless it is there; tells whether it is new."""
         try:
             self.files.make_directory(path)
         except FileExistsError:
-            return
+            return False
+        return True
 
     def lock(self) -> None:
         """Take the lock; the kernel gives it up when this process ends, however it ends."""
@@ -134,3 +137,9 @@ class DataDirectory:
         if self.lock_descriptor >= 0:
             os.close(self.lock_descriptor)
             self.lock_descriptor = -1
+
+
+def parent_of(path: str) -> str:
+    """The directory that holds this one's name."""
+    head, slash, _ = path.rstrip("/").rpartition("/")
+    return head or (slash or ".")

@@ -49,6 +49,8 @@ class QueueSegmentWriter:
     def write(self, directory: str, log_id: i64, log_segment: i64, entries: list[RecoveredEntry]) -> str:
         """Write the entries, sync the file, give it its name; returns the path. The directory is not synced.
 
+        The list of entries is used up.
+
         Raises:
             StoreError: A write or the sync failed; the unfinished file is removed.
             OSError: The rename failed.
@@ -59,7 +61,12 @@ class QueueSegmentWriter:
         try:
             out = BytesWriter()
             number: i64 = 0
-            for entry in entries:
+            last = entries[len(entries) - 1]
+            count: i64 = len(entries)
+            for i in range(count):
+                entry = entries[i]
+                # Let go of each message as it is written: all at once would hold the interpreter's lock for long.
+                entries[i] = last
                 put_content_head(out, entry.message, 1)
                 out.write(entry.message.body)
                 put_target(out, log_id, entry.position)

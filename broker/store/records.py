@@ -243,3 +243,29 @@ class LiveContents:
                     self.queues[log_id] = entries
                 entries.append(RecoveredEntry(message, position, position <= known.delivered, log_segment))
             at = after
+
+
+def in_order(entries: list[RecoveredEntry]) -> list[RecoveredEntry]:
+    """Entries by position, each position once."""
+    is_rising = True
+    last: i64 = -1
+    for entry in entries:
+        if entry.position <= last:
+            is_rising = False
+            break
+        last = entry.position
+    if is_rising:
+        return entries
+    entries.sort(key=position_of)
+    once: list[RecoveredEntry] = []
+    last = -1
+    for entry in entries:
+        if entry.position != last:
+            once.append(entry)
+            last = entry.position
+    return once
+
+
+def position_of(entry: RecoveredEntry) -> int:
+    """What entries are sorted by."""
+    return entry.position

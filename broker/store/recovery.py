@@ -26,7 +26,7 @@ from broker.store.journal import Journal
 from broker.store.limits import StoreLimits
 from broker.store.places import LogSegment, QueuePlaces, Share
 from broker.store.queue_recovery import QueueSegmentRecovery
-from broker.store.records import History, LiveContents, RecoveredEntry
+from broker.store.records import History, LiveContents, RecoveredEntry, in_order
 from broker.store.series import Series
 
 
@@ -190,7 +190,7 @@ class Recovery:
             recovered.highest_log_id = max(recovered.highest_log_id, i64(log_id))
             if history.is_forgotten:
                 continue
-            entries = in_order(live.queues.get(log_id))
+            entries = in_order(live.queues.get(log_id, []))
             queue = QueuePlaces(log_id)
             queue.last = history.last_position
             queue.delivered = history.delivered
@@ -208,31 +208,3 @@ class Recovery:
             places[log_id] = queue
             recovered.queues[log_id] = RecoveredQueue(entries, history.last_position + 1)
             recovered.message_count += len(entries)
-
-
-def in_order(entries: list[RecoveredEntry] | None) -> list[RecoveredEntry]:
-    """Entries by position, each position once."""
-    if entries is None:
-        return []
-    is_rising = True
-    last: i64 = -1
-    for entry in entries:
-        if entry.position <= last:
-            is_rising = False
-            break
-        last = entry.position
-    if is_rising:
-        return entries
-    entries.sort(key=position_of)
-    once: list[RecoveredEntry] = []
-    last = -1
-    for entry in entries:
-        if entry.position != last:
-            once.append(entry)
-            last = entry.position
-    return once
-
-
-def position_of(entry: RecoveredEntry) -> int:
-    """What entries are sorted by."""
-    return entry.position

@@ -19,10 +19,12 @@ from broker.store.framing import batch_end, is_batch, settlements_start
 from broker.store.limits import StoreLimits
 from broker.store.places import LogSegment, Share
 from broker.store.queue_segments import QueueSegmentWriter, extend_ledger, ledger_path, queue_directory
-from broker.store.records import History, LiveContents, RecoveredEntry
+from broker.store.records import History, LiveContents, in_order
 
-# Compiled code does not give the interpreter's lock up by itself: after so many octets it lets the loop thread run.
+# Compiled code does not give the interpreter's lock up by itself: after so many octets it lets the loop thread run. A
+# real pause, because a lock that is let go for no time at all is taken back before the other thread has woken up.
 STRETCH_BYTES: Final = 256 * 1024
+PAUSE_S: Final = 0.0001
 
 
 @final
@@ -179,7 +181,7 @@ class RetireJob:
                 at = after
                 if at > pause:
                     pause = at + STRETCH_BYTES
-                    time.sleep(0)
+                    time.sleep(PAUSE_S)
             if at < end:
                 self.tell_damage(self.readable[index], at, end, "messages settled there may be delivered again")
 
@@ -194,17 +196,18 @@ class RetireJob:
         directories: dict[str, int] = {}
         for segment in self.removed:
             found = self.read_live(segment, history)
-            for log_id, entries in found.queues.items():
+            for log_id, unordered in found.queues.items():
+                entries = in_order(unordered)
                 directory = queue_directory(self.directory.queues, log_id)
                 if directory not in directories:
                     directories[directory] = 0
                     try:
                         self.files.make_directory(directory)
                     except FileExistsError:
-                        time.sleep(0)
+                        time.sleep(PAUSE_S)
                 share = Share(segment.number, entries[0].position, None)
-                share.path = writer.write(directory, log_id, segment.number, entries)
                 share.last = entries[len(entries) - 1].position
+                share.path = writer.write(directory, log_id, segment.number, entries)
                 self.moved[(log_id, segment.number)] = share
                 self.kept.append((log_id, share))
         for directory in directories:
@@ -228,12 +231,5 @@ class RetireJob:
                 at = after
                 if at > pause:
                     pause = at + STRETCH_BYTES
-                    time.sleep(0)
-        for entries in found.queues.values():
-            entries.sort(key=position_of)
+                    time.sleep(PAUSE_S)
         return found
-
-
-def position_of(entry: RecoveredEntry) -> int:
-    """What entries are sorted by."""
-    return entry.position

@@ -5,9 +5,10 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import NOT_STORED, PENDING, SETTLED, Enqueuer, Message, Queued
+from broker.core.message import NOT_STORED, PENDING, SETTLED, Enqueuer, Queued
 from broker.store.batch_file import RESTART
 from broker.store.commit_log import CommitLog
+from broker.store.contents import put_contents
 from broker.store.data_directory import DataDirectory
 from broker.store.errors import StoreError, failed
 from broker.store.files import Files
@@ -18,12 +19,9 @@ from broker.store.places import QueuePlaces
 from broker.store.queue_segments import queue_directory
 from broker.store.records import (
     CLOSED,
-    LARGE_BODY,
-    put_content_head,
     put_delivered,
     put_forgotten,
     put_settled,
-    put_target,
 )
 from broker.store.recovery import Recovered, Recovery
 from broker.store.retire_job import RetireJob
@@ -279,7 +277,9 @@ class Store:
                 put_delivered(self.settlements, places.log_id, places.delivered)
         self.marked.clear()
         parts: list[bytes] = [b""]
-        self.put_contents(parts)
+        put_contents(self.pending, self.contents, parts)
+        if len(self.contents) > LARGE_BUFFER:
+            self.contents = BytesWriter()  # one huge turn must not keep its buffer for good
         contents_count: i64 = len(parts) - 1
         if len(self.settlements) > 0:
             parts.append(self.settlements.getvalue())
@@ -294,50 +294,6 @@ class Store:
             self.stored()
         self.pending.clear()
         self.has_news = False
-
-    def put_contents(self, parts: list[bytes]) -> None:
-        """Encode the pending appends; neighbours with the same message share one content record."""
-        pending = self.pending
-        count: i64 = len(pending)
-        out = self.contents
-        out.truncate(0)
-        i: i64 = 0
-        while i < count:
-            queued = pending[i]
-            if queued.log_segment != PENDING:
-                i += 1
-                continue
-            message = queued.message
-            end = i + 1
-            targets: i64 = 1
-            while end < count:
-                following = pending[end]
-                if following.message is not message:
-                    break
-                if following.log_segment == PENDING:
-                    targets += 1
-                end += 1
-            put_content_head(out, message, targets)
-            self.put_body(out, message, parts)
-            while i < end:
-                queued = pending[i]
-                if queued.log_segment == PENDING:
-                    put_target(out, queued.queue.log_id, queued.position)
-                i += 1
-        if len(out) > 0:
-            parts.append(out.getvalue())
-            if len(out) > LARGE_BUFFER:
-                self.contents = BytesWriter()  # one huge turn must not keep its buffer for good
-
-    def put_body(self, out: BytesWriter, message: Message, parts: list[bytes]) -> None:
-        """A small body is copied, a large one becomes a part of its own."""
-        body = message.body
-        if len(body) < LARGE_BODY:
-            out.write(body)
-            return
-        parts.append(out.getvalue())
-        out.truncate(0)
-        parts.append(body)
 
     def stored(self) -> None:
         """The batch is written: the pending messages have a place now."""

@@ -38,11 +38,15 @@ class ConfirmLedger:
         self.is_waiting: bool = False
         self.is_closed: bool = False
         self.next_tag: i64 = 1
-        self._told: i64 = 0  # every tag up to here has been acked or nacked
+        self._accepted: i64 = 0  # the highest tag that was not refused, and how many there were
+        self._accepted_count: i64 = 0
+        self._acked_count: i64 = 0  # how many of those have been acked
         self._turn_needs_sync: bool = False
         self._refused: list[i64] = []
-        # Waiting for a sync: tags up to _tags[n] are covered by batch _batches[n]. Both ascend.
+        # Waiting for a sync: accepted tags up to _tags[n], _counts[n] of them since the start, are covered by batch
+        # _batches[n]. All ascend.
         self._tags: list[i64] = []
+        self._counts: list[i64] = []
         self._batches: list[i64] = []
         self._commit: bool = False  # tx.commit of this turn
         self._commit_batch: i64 = -1  # batch that tx.commit-ok waits for
@@ -55,6 +59,9 @@ class ConfirmLedger:
             self._turn_needs_sync = True
         if is_refused:
             self._refused.append(tag)
+        else:
+            self._accepted = tag
+            self._accepted_count += 1
 
     def commit(self, is_stored: bool) -> None:
         """A transaction was applied in this turn; ``tx.commit-ok`` leaves when it is on disk."""
@@ -70,7 +77,7 @@ class ConfirmLedger:
     @property
     def unconfirmed_count(self) -> i64:
         """Publishes in confirm mode that have not been answered."""
-        return self.next_tag - 1 - self._told if self.is_selected else 0
+        return self._accepted_count - self._acked_count + len(self._refused)
 
     def end_turn(self, written: i64, synced: i64) -> bool:
         """Answer what can be answered.
@@ -88,24 +95,30 @@ class ConfirmLedger:
             self._outbox.settlement(self._channel, BASIC_NACK, tag, 0)
             self._outlet.touch()
         self._refused.clear()
-        last = self.next_tag - 1
         if self._turn_needs_sync and written > synced:
-            if self.is_selected:
-                self._tags.append(last)
-                self._batches.append(written)
+            if self._accepted_count > self._acked_count:
+                self._wait_for(written)
             if self._commit:
                 self._commit_batch = written
         elif not self._tags:
-            if self.is_selected:
-                self._ack(last)
+            self._ack(self._accepted, self._accepted_count)
             if self._commit:
                 self._commit_ok()
-        elif last > self._tags[-1]:
+        else:
             # Nothing new to sync, but older ones wait: these leave with them, in order.
-            self._tags[-1] = last
+            self._wait_for(self._batches[-1])
         self._turn_needs_sync = False
         self._commit = False
         return bool(self._tags) or self._commit_batch >= 0
+
+    def _wait_for(self, batch: i64) -> None:
+        if self._batches and self._batches[-1] == batch:
+            self._tags[-1] = self._accepted
+            self._counts[-1] = self._accepted_count
+        else:
+            self._tags.append(self._accepted)
+            self._counts.append(self._accepted_count)
+            self._batches.append(batch)
 
     def release(self, synced: i64) -> bool:
         """A sync has covered every batch up to ``synced``. Returns whether something goes on waiting."""
@@ -119,17 +132,20 @@ class ConfirmLedger:
         while count < len(batches) and batches[count] <= synced:
             count += 1
         if count > 0:
-            self._ack(self._tags[count - 1])
+            self._ack(self._tags[count - 1], self._counts[count - 1])
             del self._tags[:count]
+            del self._counts[:count]
             del batches[:count]
         return bool(self._tags) or self._commit_batch >= 0
 
-    def _ack(self, tag: i64) -> None:
-        if tag > self._told:
-            self._counters.messages_confirmed += tag - self._told
-            self._outbox.settlement(self._channel, BASIC_ACK, tag, MULTIPLE if tag > self._told + 1 else 0)
-            self._told = tag
+    def _ack(self, tag: i64, count: i64) -> None:
+        """Ack every accepted publish up to ``tag``, the one with number ``count`` among them."""
+        fresh = count - self._acked_count
+        if fresh > 0:
+            self._outbox.settlement(self._channel, BASIC_ACK, tag, MULTIPLE if fresh > 1 else 0)
             self._outlet.touch()
+            self._counters.messages_confirmed += fresh
+            self._acked_count = count
 
     def _commit_ok(self) -> None:
         self._outbox.method(self._channel, TX_COMMIT_OK, b"")

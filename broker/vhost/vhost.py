@@ -75,6 +75,8 @@ class VHost(ExchangeLookup):
         queues: By name.
         agenda: What the turn will do.
         version: Grows with every change that may alter a route; cached routes of an older version are void.
+        keeps_abandoned: Auto-delete exchanges stay when their last binding goes. While the journal is read back: it
+            names each one that went, and bindings that would keep one alive need not be in it.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class VHost(ExchangeLookup):
         self.queues: Final = names.by_name
         self.exchanges: Final[dict[bytes, Exchange]] = {}
         self.version: i64 = 0
+        self.keeps_abandoned: bool = False
         # Which exchanges have bindings to a destination: so that deleting one need not look at every exchange.
         self._sources: Final[dict[Destination, dict[Exchange, bool]]] = {}
         self.exchanges[b""] = DefaultExchange(name, names)
@@ -186,6 +189,10 @@ class VHost(ExchangeLookup):
         self._drop_exchange(exchange)
 
     def _drop_exchange(self, exchange: Exchange) -> None:
+        self._take_out(exchange)
+        self._drop_destination(exchange)
+
+    def _take_out(self, exchange: Exchange) -> None:
         exchange.is_deleted = True
         del self.exchanges[exchange.name]
         self.version += 1
@@ -193,20 +200,24 @@ class VHost(ExchangeLookup):
             self.journal.exchange_deleted(exchange)
         for binding in exchange.bindings():
             self._forget_source(exchange, binding.destination)
-        self._drop_destination(exchange)
 
     def _drop_destination(self, destination: Destination) -> None:
-        """Remove every binding to ``destination``; exchanges that this leaves without any may go as well."""
-        sources = self._sources.pop(destination, None)
-        if sources is None:
-            return
-        for source in sources:
-            source.remove_destination(destination)
-            self._drop_if_abandoned(source)
+        """Remove every binding to ``destination``; exchanges that this leaves without any may go as well, and so on."""
+        # A list and no recursion: clients choose how long the chain is, and compiled code does not check its stack.
+        gone: list[Destination] = [destination]
+        while gone:
+            last = gone.pop()
+            sources = self._sources.pop(last, None)
+            if sources is None:
+                continue
+            for source in sources:
+                source.remove_destination(last)
+                if self._is_to_go(source):
+                    self._take_out(source)
+                    gone.append(source)
 
-    def _drop_if_abandoned(self, exchange: Exchange) -> None:
-        if exchange.is_abandoned and not exchange.is_deleted:
-            self._drop_exchange(exchange)
+    def _is_to_go(self, exchange: Exchange) -> bool:
+        return exchange.is_abandoned and not exchange.is_deleted and not self.keeps_abandoned
 
     def _forget_source(self, exchange: Exchange, destination: Destination) -> None:
         sources = self._sources.get(destination)
@@ -244,7 +255,8 @@ class VHost(ExchangeLookup):
             self.journal.unbound(Binding(source, destination, key, arguments))
         if not source.bindings_to(destination):
             self._forget_source(source, destination)
-        self._drop_if_abandoned(source)
+        if self._is_to_go(source):
+            self._drop_exchange(source)
 
     def bindings_to(self, destination: Destination) -> list[Binding]:
         """Every binding that leads to ``destination``, the default exchange's implicit one left out."""

@@ -172,8 +172,9 @@ def test_a_peer_that_is_not_written_to_gets_nothing_more_and_goes_on_when_it_rea
 
 
 def test_resuming_wakes_the_consumers_of_every_channel_and_queue(scene: Scene, peer: Peer) -> None:
+    peer.open(2)
+    peer.open(3)
     for channel in (1, 2, 3):
-        peer.open(channel)
         scene.declare(b"q%d" % channel)
         peer.consume("c", channel=channel, queue=f"q{channel}")
     peer.connection.pause()

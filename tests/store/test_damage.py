@@ -78,11 +78,25 @@ def test_a_log_cut_at_every_octet_gives_the_whole_batches_before_the_cut(tmp_pat
     assert last == TWENTY
 
 
+def test_every_flipped_bit_costs_its_own_batch_and_no_other(tmp_path: Path) -> None:
+    twenty_batches(tmp_path / "data")
+    whole = log_file(tmp_path / "data").read_bytes()
+    key = header_key(whole)
+    (run,) = Scan(whole, key).runs
+    for position in range(32 * 8, len(whole) * 8):
+        broken = bytearray(whole)
+        broken[position // 8] ^= 1 << position % 8
+        scan = Scan(bytes(broken), key)
+        assert len(scan.damage) == 1
+        assert sum(part.last - part.first + 1 for part in scan.runs) == run.last - run.first, f"bit {position}"
+        assert scan.damage[0].offset <= position // 8 < scan.damage[0].offset + scan.damage[0].size
+
+
 def test_a_flipped_bit_in_an_unsynced_log_cuts_it_there(tmp_path: Path) -> None:
     scene = twenty_batches(tmp_path / "data")
     file = log_file(tmp_path / "data")
     whole = file.read_bytes()
-    for position in range(32, len(whole)):
+    for position in range(32, len(whole), 5):
         broken = bytearray(whole)
         broken[position] ^= 1 << (position % 8)
         copy = copy_with(tmp_path / "data", tmp_path / "copy", file, bytes(broken))
@@ -97,7 +111,7 @@ def test_a_flipped_bit_in_a_synced_log_costs_one_batch_and_is_reported(tmp_path:
     file = log_file(tmp_path / "data")
     whole = file.read_bytes()
     bodies = {body for queue in scene.states[TWENTY].values() for body, _ in queue.values()}
-    for position in range(bit % 5, len(whole), 5):
+    for position in range(bit, len(whole), 16):
         broken = bytearray(whole)
         broken[position] ^= 1 << bit
         copy = copy_with(tmp_path / "data", tmp_path / "copy", file, bytes(broken))

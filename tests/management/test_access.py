@@ -1,0 +1,38 @@
+"""From where a user may come."""
+
+import pytest
+
+from broker.auth.users import User, Users
+from broker.management.access import is_loopback, log_in
+from broker.management.refusals import Refusal
+from tests.management.asking import basic
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("10.0.0.7", False),
+        ("::ffff:10.0.0.7", False),
+        ("fe80::1%eth0", False),
+        ("localhost", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_only_addresses_of_this_machine_are_loopback(address: str | None, expected: bool) -> None:
+    assert is_loopback(address) is expected
+
+
+def test_guest_comes_from_this_machine_only() -> None:
+    users = Users([b"guest"])
+    users.add(User(b"guest", b"guest", ["administrator"]))
+    header = basic("guest", "guest")
+    assert log_in(users, header, "127.0.0.1").name == b"guest"
+    with pytest.raises(Refusal, match="User can only log in via localhost"):
+        log_in(users, header, "10.0.0.7")
+    with pytest.raises(Refusal, match="Not_Authorized"):
+        log_in(users, basic("guest", "wrong"), "10.0.0.7")
