@@ -29,6 +29,7 @@ class Input:
             return b""
         whole = b"".join(self._parts)
         self._parts = []
+        self._need = 0  # said of the frame that is whole now; the next one says for itself, once its header is here
         return whole
 
     def wants(self, octets: i64) -> None:
@@ -40,5 +41,3 @@ class Input:
         self._have = len(data) - pos
         if self._have > 0:
             self._parts.append(data[pos:] if pos > 0 else data)
-        else:
-            self._need = 0
