@@ -1,5 +1,6 @@
 """A queue as the API shows it."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 from broker.management.facts import Facts
@@ -31,6 +32,7 @@ def queue_view(facts: Facts, queue: Queue) -> Json:
         "messages_ready": ready,
         "messages_unacknowledged": unacked,
         "consumers": len(consumers),
+        "idle_since": idle_since(queue.active_ms),
         "message_bytes": queue.ready_bytes + queue.unacked_bytes,
         "message_bytes_ready": queue.ready_bytes,
         "message_bytes_unacknowledged": queue.unacked_bytes,
@@ -65,6 +67,11 @@ def queue_view(facts: Facts, queue: Queue) -> Json:
                 "peer_port": port,
             }
     return view
+
+
+def idle_since(active_ms: int) -> str:
+    """The moment of the last activity as RabbitMQ prints it: ``2026-11-20T19:30:01.123+00:00``, UTC."""
+    return datetime.fromtimestamp(active_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -10,7 +10,7 @@ from prometheus_client.samples import Sample
 
 T = TypeVar("T")
 
-# Samples in one piece of text. 250 take 2 to 3 ms to write, which is how long a scrape holds the loop at a time.
+# Samples in one piece of text. 250 take one to two milliseconds, which is how long a scrape holds the loop.
 PIECE: int = 250
 
 

@@ -110,7 +110,7 @@ class AmqpSocket(Transport):
 
     def _fail(self, connection: Connection) -> None:
         """Called while an exception is being handled: log it, and close with 541."""
-        LOG.error("internal error", exc_info=True, extra={"peer": connection.peer})
+        LOG.error("internal error", exc_info=True, extra={"peer": connection.peer})  # noqa: LOG014
         try:
             connection.fail()
         except Exception:

@@ -34,6 +34,7 @@ class Queue(Enqueuer):
         ready_bytes: Octets of the bodies ready.
         unacked_count: Deliveries out and not settled.
         unacked_bytes: Octets of their bodies.
+        active_ms: Wall clock of the last turn that had to do with it.
         consumers: In the order of their next turn; the highest priority first where priorities are used.
     """
 
@@ -75,6 +76,7 @@ class Queue(Enqueuer):
         self._has_timers: bool = limits.message_ttl_ms >= 0
         self._wake_ms: i64 = 0  # when the agenda will wake this queue for its first message; 0 for never
         self._unused_since_ms: i64 = agenda.now_ms
+        self.active_ms: i64 = agenda.now_ms
         self._lease_wake_ms: i64 = 0  # when the agenda will look whether the lease has run out; 0 for never
         # totals
         self.published: i64 = 0
@@ -166,6 +168,8 @@ class Queue(Enqueuer):
         if self.ready.count == 0:
             return None
         queued = self._take()
+        if self._has_timers:
+            self.wake()  # the next one may have expired behind it, or wants its alarm
         self.got += 1
         if queued.log_segment != NOT_STORED:
             self._store.delivered(self, queued.position)
@@ -219,6 +223,7 @@ class Queue(Enqueuer):
         self.is_due = False
         if self.is_deleted:
             return
+        self.active_ms = self._agenda.now_ms
         if self._has_timers:
             self._drop_expired(self._agenda.now_ms - 1)
         if self.consumers and self.ready.count > 0:

@@ -7,10 +7,10 @@ import os
 import resource
 import signal
 import time
-from pathlib import Path
 
 import uvloop
 
+from broker.management.listener import Listener
 from broker.net.listener import bound_port, listen
 from broker.server.banner import StartReport, announce
 from broker.server.engine import Engine
@@ -73,6 +73,7 @@ class Daemon:
             server = await self._open(engine, heart, web)
         except OSError as error:
             LOG.critical("not started", extra={"reason": f"cannot listen: {error}"})
+            await web.close()
             await heart.stop()
             engine.store.close()
             return EXIT_FAILED
@@ -87,18 +88,20 @@ class Daemon:
         await web.open()
         # Last of all: a client that reaches it finds everything behind it.
         server = await listen(settings.bind, settings.port, engine.context, heart)
+        port = bound_port(server)
+        web.listeners.insert(0, Listener("amqp", settings.bind, port))
         announce(
             StartReport(
-                amqp=f"{settings.bind}:{bound_port(server)}",
+                amqp=f"{settings.bind}:{port}",
                 http=web.http_address,
                 metrics=web.metrics_address,
-                data_dir=str(Path(settings.data_dir).resolve()),
+                data_dir=engine.store.directory.path,
                 event_loop="uvloop" if settings.uvloop else "asyncio",
                 recovered=engine.recovered,
                 start_ms=int((time.monotonic() - self._began_s) * 1000),
             )
         )
-        self._manager.ready(f"listening on {settings.bind}:{bound_port(server)}")
+        self._manager.ready(f"listening on {settings.bind}:{port}")
         return server
 
     def _catch_signals(self) -> None:
@@ -123,11 +126,13 @@ class Daemon:
             connection.force_close("broker forced connection closure with reason 'shutdown'")
         engine.turn.finish()
         heart.attend()
+        # A client that only publishes reads nothing until it publishes again, so it does not answer our close; by then
+        # the frame is in its socket, and the socket can be closed behind it.
         deadline_s = time.monotonic() + self._settings.shutdown_grace_s
         while connections and time.monotonic() < deadline_s and heart.failure is None:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # noqa: ASYNC110 - the end of the last connection is no event of ours
         for connection in list(connections.values()):
-            connection.transport.abort()
+            connection.transport.close()
         await web.close()
         await heart.stop()
         try:

@@ -49,14 +49,6 @@ class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     max_consumers_per_channel: Annotated[
         int, Meta(ge=0, le=10_000_000, description="Consumers on one channel; 0 for no limit.")
     ] = 0
-    consumer_timeout_s: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=31_536_000,
-            description="How long a delivery may stay unacked before its channel is closed; 0 for ever.",
-        ),
-    ] = 0
     product: Annotated[
         str,
         Meta(
@@ -140,8 +132,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(max_length=255, description="Named to clients and in the HTTP API; empty for ponymq@<host name>.")
     ] = ""
     shutdown_grace_s: Annotated[
-        float, Meta(ge=0, le=3600, description="How long a stop waits for clients to close before it closes them.")
-    ] = 10.0
+        float, Meta(ge=0, le=3600, description="How long a stop waits for clients to answer before it hangs up.")
+    ] = 2.0
     uvloop: Annotated[bool, Meta(description="Run on uvloop; false for asyncio's own loop, which is slower.")] = True
     log: LogSettings = LogSettings()
     amqp: AmqpSettings = AmqpSettings()

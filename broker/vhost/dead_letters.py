@@ -18,6 +18,7 @@ from broker.wire.properties import expiration_of, headers_of, rewritten
 LOG: Final = logging.getLogger("broker.queues")
 
 REJECTED: Final = b"rejected"
+MAX_COUNT: Final = 2**63 - 1
 
 
 def route_dead_letter(vhost: VHost, letter: DeadLetter, now_ms: i64) -> None:
@@ -119,7 +120,9 @@ def _record_death(headers: Table, letter: DeadLetter, exchange: bytes, keys: lis
     if entry is not None:
         repeated: Table = dict(cast("Table", entry.value))
         count = repeated.get(b"count")
-        repeated[b"count"] = long(integer(count) + 1 if count is not None and count.kind == "l" else 1)
+        before = integer(count) if count is not None and count.kind == "l" else 0
+        # The header may be a client's invention: the count must fit its 64 bits whatever it was.
+        repeated[b"count"] = long(before + 1 if 0 <= before < MAX_COUNT else 1)
         entry = table(repeated)
     else:
         fresh: Table = {

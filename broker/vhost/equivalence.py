@@ -1,4 +1,4 @@
-"""Redeclaring: what must be the same, and how the difference is told. AMQP 0-9-1 §1.6.2.1, §1.7.2.1; RabbitMQ's texts."""
+"""Redeclaring: what must be the same, and how the difference is told. AMQP 0-9-1 §1.6.2.1, §1.7.2.1."""
 
 from broker.core.arguments import Field, Table, described, printed, same_value
 from broker.core.errors import PRECONDITION_FAILED, SoftError

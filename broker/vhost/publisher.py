@@ -200,8 +200,8 @@ class Publisher:
                     outcome = STORED
                 elif outcome == UNROUTABLE:
                     outcome = ROUTED
-        if outcome != UNROUTABLE:
-            self.vhost.counters.messages_routed += 1
+        # As RabbitMQ counts: once for each queue.
+        self.vhost.counters.messages_routed += len(targets)
         return outcome
 
     def _route_by_headers(self, route: Route, headers: Table) -> list[Queue]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from pamqp import commands, frame
 from pamqp.base import Frame
 from pamqp.body import ContentBody
+from pamqp.common import FieldTable
 from pamqp.header import ContentHeader, ProtocolHeader
 
 from broker.auth.users import User, Users
@@ -100,7 +101,7 @@ class Client:
         broker: Broker,
         peer: str = "10.0.0.7:50000",
         user: str = "guest",
-        properties: dict[str, object] | None = None,
+        properties: FieldTable | None = None,
     ) -> None:
         self.transport = Sink()
         self.connection = Connection(broker.context, self.transport, peer, is_loopback=True)
@@ -119,8 +120,10 @@ class Client:
     def tell(self, method: Frame, channel: int = 1) -> None:
         self.connection.feed(frame.marshal(method, channel))
 
-    def declare(self, name: str, **flags: object) -> None:
-        self.tell(commands.Queue.Declare(queue=name, **flags))
+    def declare(
+        self, name: str, *, durable: bool = False, exclusive: bool = False, arguments: FieldTable | None = None
+    ) -> None:
+        self.tell(commands.Queue.Declare(queue=name, durable=durable, exclusive=exclusive, arguments=arguments))
 
     def publish(self, key: str, body: bytes, *, mandatory: bool = False, persistent: bool = False) -> None:
         """Publish to the default exchange."""
