@@ -32,7 +32,7 @@ TYPE_NAMES: Final[dict[str, str]] = {
 
 
 @final
-@mypyc_attr(native_class=True, acyclic=True)
+@mypyc_attr(native_class=True)
 class Field:
     """One value of a field table. Immutable, and so are the tables and arrays inside it.
 

@@ -13,7 +13,7 @@ SETTLED: Final = -3  # settled before its record was encoded: the commit log pas
 
 
 @final
-@mypyc_attr(native_class=True, acyclic=True)
+@mypyc_attr(native_class=True)
 class Message:
     """One publish, shared by every queue it was routed to. Immutable.
 

@@ -128,6 +128,7 @@ class TopologyReader:
         queues: Durable queues.
         bindings: Bindings between them.
         messages: Messages put back into queues.
+        left_out: Records that could not be applied.
     """
 
     def __init__(self, turn: Turn) -> None:
@@ -138,13 +139,22 @@ class TopologyReader:
         self.queues = 0
         self.bindings = 0
         self.messages = 0
+        self.left_out = 0
 
     def restore(self, recovered: Recovered) -> None:
         """Apply the records in order, then put the messages back."""
+        for vhost in self._turn.vhosts.values():
+            vhost.keeps_abandoned = True
         for octets in recovered.topology:
             self._apply(octets)
+        for vhost in self._turn.vhosts.values():
+            vhost.keeps_abandoned = False
         for log_id, entries in recovered.queues.items():
             queue = self._by_log_id.get(log_id)
+            if queue is None and self.left_out > 0:
+                # It may be the queue of a record that was left out: what cannot be served is kept all the same.
+                LOG.error("messages of an unknown queue stay on disk", extra={"log_id": log_id})
+                continue
             if queue is None or queue.is_deleted:
                 # Its deletion was written before the crash and the end of its messages was not.
                 self._turn.store.forget_queue(log_id)
@@ -166,7 +176,8 @@ class TopologyReader:
         try:
             record = decode_record(octets)
             self._apply_record(record)
-        except (msgspec.MsgspecError, AmqpError, KeyError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, AmqpError, KeyError) as error:
+            self.left_out += 1
             LOG.error("a record of the topology was left out", extra={"reason": str(error), "octets": len(octets)})
 
     def _apply_record(self, record: Record) -> None:
@@ -181,6 +192,9 @@ class TopologyReader:
                 unpack_table(record.arguments),
             )
         elif isinstance(record, QueueRecord):
+            existing = vhost.queues.get(record.name)
+            if existing is not None:
+                vhost.delete_queue(existing)  # the record of its end is lost
             queue = vhost.make_queue(
                 record.name, True, record.is_auto_delete, 0, unpack_table(record.arguments), record.log_id
             )

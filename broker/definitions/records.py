@@ -1,10 +1,12 @@
 """One change of the topology as octets. MessagePack arrays, the first item telling which kind it is."""
 
+from typing import Annotated
+
 import msgspec
 
 from broker.core.arguments import Table
 from broker.wire.octets import get_u32
-from broker.wire.tables import decode_table, encode_table
+from broker.wire.tables import decode_table, encode_table, undecodable
 
 
 class ExchangeRecord(msgspec.Struct, array_like=True, tag="exchange", frozen=True):
@@ -30,7 +32,7 @@ class QueueRecord(msgspec.Struct, array_like=True, tag="queue", frozen=True):
 
     vhost: str
     name: bytes
-    log_id: int
+    log_id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
     is_auto_delete: bool
     arguments: bytes
 
@@ -76,5 +78,11 @@ def pack_table(table: Table) -> bytes:
 
 
 def unpack_table(octets: bytes) -> Table:
-    """Arguments back from ``pack_table``."""
+    """Arguments back from ``pack_table``.
+
+    Raises:
+        HardError: 501, the octets are none that it made.
+    """
+    if len(octets) < 4:
+        raise undecodable(octets, 0, len(octets))
     return decode_table(octets, 4, 4 + get_u32(octets, 0))

@@ -178,10 +178,11 @@ class Connection(Outlet):
             try:
                 self._read(data)
                 going = False
-            except SoftError as refusal:
-                self._refuse_on_channel(refusal)
-            except HardError as refusal:
-                self._refuse(refusal)
+            # Two names: mypyc gives one variable one type, and would refuse the second kind.
+            except SoftError as soft:
+                self._refuse_on_channel(soft)
+            except HardError as hard:
+                self._refuse(hard)
                 going = not self._is_deaf
         self._input.keep(data, self._pos)
         self._turn.finish()

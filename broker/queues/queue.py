@@ -342,8 +342,8 @@ class Queue(Enqueuer):
         return queued
 
     def _go_on_later(self) -> None:
-        if not self.is_due:
-            self.is_due = True
+        self.is_due = True
+        if self not in self._agenda.again:  # a request in this turn may have used up one budget before its end does
             self._agenda.again.append(self)
 
     # --- consumers

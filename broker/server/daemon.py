@@ -129,8 +129,8 @@ class Daemon:
         # A client that only publishes reads nothing until it publishes again, so it does not answer our close; by then
         # the frame is in its socket, and the socket can be closed behind it.
         deadline_s = time.monotonic() + self._settings.shutdown_grace_s
-        while connections and time.monotonic() < deadline_s and heart.failure is None:
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - the end of the last connection is no event of ours
+        while connections and time.monotonic() < deadline_s and heart.failure is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # the end of the last connection is no event of the loop's
         for connection in list(connections.values()):
             connection.transport.close()
         await web.close()

@@ -3,6 +3,7 @@
 import logging
 import platform
 import socket
+from pathlib import Path
 
 from broker import __version__
 from broker.auth.users import User, Users
@@ -52,7 +53,7 @@ class Engine:
         """
         store_limits = StoreLimits(segment_bytes=settings.store.segment_bytes, log_bytes=settings.store.log_bytes)
         clock = Clock()
-        self.store = Store(settings.data_dir, Files(), store_limits)
+        self.store = Store(str(Path(settings.data_dir).resolve()), Files(), store_limits)
         agenda = Agenda()
         agenda.now_ms = clock.now_ms()
         counters = Counters()
@@ -62,7 +63,6 @@ class Engine:
         vhost = VHost(settings.default_vhost, agenda, self.store, counters, log_ids, silent)
         self.turn.vhosts[vhost.name] = vhost
         self.recovered = self._recover(log_ids)
-        vhost.journal = StoredTopology(self.store)
         counters.queues_deleted = 0  # deletions that were only read back
         self.context = Context(self.turn, _users(settings), _limits(settings), clock, server_properties(settings))
 
@@ -73,6 +73,9 @@ class Engine:
         log_ids.last = max(log_ids.last, recovered.highest_log_id)
         reader = TopologyReader(self.turn)
         reader.restore(recovered)
+        # From here on changes are new ones: the first turn may find that a queue's lease has run out.
+        for vhost in self.turn.vhosts.values():
+            vhost.journal = StoredTopology(self.store)
         self.turn.begin()
         self.turn.finish()
         return {

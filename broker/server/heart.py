@@ -44,11 +44,14 @@ class Heart(Attendant):
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_ms = 0
         self._is_out_of_space = False
+        self._is_stopped = False
         self._ticking = self._loop.call_later(TICK_S, self._tick)
         self.failure: StoreError | None = None
 
     def attend(self) -> None:
         """See to what the turn left undone. Cheap when there is nothing."""
+        if self._is_stopped:
+            return  # a connection lost last of all; what it left is in the log, and closing the store syncs that
         turn = self._turn
         if turn.failure is not None:
             self._write_failed(turn.failure)
@@ -161,6 +164,7 @@ class Heart(Attendant):
 
     async def stop(self) -> None:
         """Stop the timers and wait for the jobs under way. The store may be closed afterwards."""
+        self._is_stopped = True
         self._ticking.cancel()
         if self._alarm is not None:
             self._alarm.cancel()

@@ -155,7 +155,7 @@ def is_batch(data: bytes, at: i64, key: i64) -> bool:
 
 
 @final
-@mypyc_attr(native_class=True, acyclic=True)
+@mypyc_attr(native_class=True)
 class Run:
     """Whole batches with consecutive numbers, one after the other in a file.
 
@@ -174,7 +174,7 @@ class Run:
 
 
 @final
-@mypyc_attr(native_class=True, acyclic=True)
+@mypyc_attr(native_class=True)
 class Damage:
     """Octets of a file that are no batch and no preallocated zeros."""
 

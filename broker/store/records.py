@@ -165,7 +165,7 @@ class History:
 
 
 @final
-@mypyc_attr(native_class=True, acyclic=True)
+@mypyc_attr(native_class=True)
 class RecoveredEntry:
     """A message as it was found in a file.
 

@@ -54,7 +54,7 @@ class FoundFile:
 
 
 @final
-@mypyc_attr(native_class=True, acyclic=True)
+@mypyc_attr(native_class=True)
 class Piece:
     """Whole batches with consecutive numbers in one file, which recovery accepts."""
 

@@ -94,7 +94,7 @@ def _too_many() -> HardError:
 
 
 @final
-@mypyc_attr(native_class=True, acyclic=True)
+@mypyc_attr(native_class=True)
 class _TableReader:
     """A walk over the octets of one outermost table.
 
@@ -270,7 +270,7 @@ class _TableReader:
 
 
 @final
-@mypyc_attr(native_class=True, acyclic=True)
+@mypyc_attr(native_class=True)
 class _TableWriter:
     """Encodes one outermost table. Tables are written rarely, so nested ones are put together from parts.
 

@@ -107,4 +107,7 @@ def test_amqplain_cut_at_any_octet_is_malformed() -> None:
 @given(mechanism=st.sampled_from([b"PLAIN", b"AMQPLAIN"]), response=st.binary(max_size=60))
 def test_random_octets_are_credentials_or_malformed(mechanism: bytes, response: bytes) -> None:
     credentials = read_response(mechanism, response)
-    assert credentials is None or (isinstance(credentials.name, bytes) and isinstance(credentials.password, bytes))
+    if credentials is not None and mechanism == b"PLAIN":
+        assert response == b"\x00" + credentials.name + b"\x00" + credentials.password
+    elif credentials is not None and credentials.name:
+        assert credentials.name in response

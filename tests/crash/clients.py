@@ -12,7 +12,7 @@ from tests.crash.peer import (
     NACK,
     QOS_OK,
     SELECT_OK,
-    Gone,
+    GoneError,
     Peer,
     ack,
     consume,
@@ -41,7 +41,7 @@ class Client(threading.Thread):
                 self.work(peer)
             finally:
                 peer.close()
-        except Gone:
+        except GoneError:
             return
         except BaseException as error:  # noqa: BLE001 - a thread's failure is the test's
             self.ledger.fail(f"{type(self).__name__}: {type(error).__name__}: {error}")

@@ -34,11 +34,11 @@ SELECT_OK = (85, 11)
 PERSISTENT = struct.pack(">HB", 0x1000, 2)  # property flags, delivery_mode
 
 
-class Gone(Exception):
+class GoneError(Exception):
     """The broker is no longer there."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The broker closed the channel or the connection; the text is its own."""
 
 
@@ -123,8 +123,8 @@ class Peer:
     """One connection with channel 1 open. Every wait is bounded.
 
     Raises:
-        Gone: From any method, when the broker has closed the socket.
-        Refused: From any method that reads, when the broker has closed the channel or the connection.
+        GoneError: From any method, when the broker has closed the socket.
+        RefusedError: From any method that reads, when the broker has closed the channel or the connection.
     """
 
     def __init__(self, port: int, *, heartbeat_s: int = 0, timeout_s: float = 20.0) -> None:
@@ -133,7 +133,7 @@ class Peer:
         try:
             self.sock = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
         except OSError as error:
-            raise Gone(str(error)) from error
+            raise GoneError(str(error)) from error
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self.send(HEADER)
@@ -153,7 +153,7 @@ class Peer:
         try:
             self.sock.sendall(octets)
         except OSError as error:
-            raise Gone(str(error)) from error
+            raise GoneError(str(error)) from error
 
     def read(self) -> Frame:
         """The next frame, but for heartbeats.
@@ -168,7 +168,7 @@ class Peer:
             assert payload[-1:] == FRAME_END, "octets that are no frame"
             found = Frame(kind, channel, payload[:-1])
             if found.method in {CONNECTION_CLOSE, CHANNEL_CLOSE}:
-                raise Refused(found.payload[7 : 7 + found.payload[6]].decode())
+                raise RefusedError(found.payload[7 : 7 + found.payload[6]].decode())
             if kind != 8:
                 return found
 
@@ -179,9 +179,9 @@ class Peer:
             except TimeoutError:
                 raise
             except OSError as error:
-                raise Gone(str(error)) from error
+                raise GoneError(str(error)) from error
             if not octets:
-                raise Gone("end of stream")
+                raise GoneError("end of stream")
             self.unread += octets
         found = self.unread[:size]
         self.unread = self.unread[size:]

@@ -2,13 +2,14 @@
 
 import os
 import random
+import shutil
 import struct
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.crash.clients import Publisher, Taker, drain
+from tests.crash.clients import Client, Publisher, Taker, drain
 from tests.crash.daemon import Daemon
 from tests.crash.ledger import Ledger
 from tests.crash.peer import QUEUE_DECLARE_OK, Peer, queue_declare
@@ -36,7 +37,9 @@ def cycle(daemon: Daemon, ledger: Ledger, chance: random.Random) -> float:
     peer = Peer(daemon.port)
     for queue in QUEUES:
         ledger.counted(queue, ready(peer, queue))
-    clients = [Publisher(ledger, daemon.port, chance.randrange(1 << 32), number, QUEUES) for number in range(3)]
+    clients: list[Client] = [
+        Publisher(ledger, daemon.port, chance.randrange(1 << 32), number, QUEUES) for number in range(3)
+    ]
     clients += [Taker(ledger, daemon.port, chance.randrange(1 << 32), queues) for queues in CONSUMED]
     for client in clients:
         client.start()
@@ -52,7 +55,7 @@ def cycle(daemon: Daemon, ledger: Ledger, chance: random.Random) -> float:
 
 @pytest.mark.timeout(60 + 6 * CYCLES)
 def test_nothing_confirmed_is_lost_and_nothing_settled_returns(tmp_path: Path) -> None:
-    print(f"PONYMQ_CRASH_SEED={SEED} PONYMQ_CRASH_CYCLES={CYCLES}")
+    print(f"PONYMQ_CRASH_SEED={SEED} PONYMQ_CRASH_CYCLES={CYCLES}")  # noqa: T201 - shown when the test fails
     chance = random.Random(SEED)
     # Small segments: rollover, retirement and the queues' own files are part of it.
     daemon = Daemon(tmp_path / "broker", "store.segment_bytes=65536", "store.log_bytes=262144")
@@ -74,8 +77,11 @@ def test_nothing_confirmed_is_lost_and_nothing_settled_returns(tmp_path: Path) -
     finally:
         daemon.kill()
     ledger.finish()
-    print(f"{ledger}; slowest start {max(answered_s):.2f} s")
+    print(f"{ledger}; slowest start {max(answered_s):.2f} s")  # noqa: T201 - for who measures, with -s
     assert len(ledger.confirmed) > CYCLES, "the broker was never given anything to lose"
     assert ledger.settled
-    complaints = [line for line in daemon.text.splitlines() if " error " in line or " fatal " in line or "Traceback" in line]
+    complaints = [
+        line for line in daemon.text.splitlines() if " error " in line or " fatal " in line or "Traceback" in line
+    ]
     assert complaints == []
+    shutil.rmtree(daemon.data_dir)  # a failed run keeps it, to be looked at

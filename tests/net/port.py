@@ -123,16 +123,13 @@ class Peer:
         return octets
 
     async def say(self, *methods: Any, channel: int = 1) -> None:
-        await self.write(b"".join(pamqp.frame.marshal(each, channel) for each in methods))
+        await self.write(frames(channel, *methods))
 
     async def hear(self) -> Any:
         """The next frame."""
         while True:
-            try:
-                size, _, found = pamqp.frame.unmarshal(self.unread)
-            except pamqp.exceptions.UnmarshalingException:
-                size = 0
-            if size:
+            if len(self.unread) >= 7 and len(self.unread) >= (size := 8 + int.from_bytes(self.unread[3:7], "big")):
+                _, _, found = pamqp.frame.unmarshal(self.unread[:size])
                 self.unread = self.unread[size:]
                 return found
             octets = await self.receive()
@@ -170,6 +167,11 @@ class Peer:
         """Close with RST."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.sock.close()
+
+
+def frames(channel: int, *methods: Any) -> bytes:
+    """Method frames, one after the other."""
+    return b"".join(pamqp.frame.marshal(each, channel) for each in methods)
 
 
 def publish(*bodies: bytes, queue: str = "q", channel: int = 1) -> bytes:

@@ -30,9 +30,9 @@ PLAIN = "\0guest\0guest"
 class Scene:
     """Everything a queue needs, and nothing that is not its business."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Files | None = None) -> None:
         self.clock = ManualClock()
-        self.store = Store(str(path), Files(), StoreLimits(allocate_bytes=0))
+        self.store = Store(str(path), files or Files(), StoreLimits(allocate_bytes=0))
         self.store.recover()
         self.counters = Counters()
         self.agenda = Agenda()
@@ -159,9 +159,9 @@ class Peer(Transport):
         found: list[Delivery] = []
         for channel, each in self.hear():
             if isinstance(each, commands.Basic.Deliver):
-                found.append(Delivery(channel, each.consumer_tag, each.delivery_tag, each.redelivered, b""))
+                found.append(Delivery(channel, each.consumer_tag or "", each.delivery_tag or 0, each.redelivered, b""))
             elif isinstance(each, commands.Basic.GetOk):
-                found.append(Delivery(channel, "", each.delivery_tag, each.redelivered, b""))
+                found.append(Delivery(channel, "", each.delivery_tag or 0, each.redelivered, b""))
             elif isinstance(each, body.ContentBody):
                 found[-1] = found[-1]._replace(body=found[-1].body + each.value)
         return found
@@ -171,10 +171,17 @@ class Peer(Transport):
         self.hear()
 
     def consume(
-        self, tag: str, *, channel: int = 1, queue: str = "q", prefetch: int = 0, no_ack: bool = False, priority: int = 0
+        self,
+        tag: str,
+        *,
+        channel: int = 1,
+        queue: str = "q",
+        prefetch: int = 0,
+        no_ack: bool = False,
+        priority: int = 0,
     ) -> None:
         """Start a consumer with its own prefetch; deliveries may be heard at once."""
-        arguments = {"x-priority": priority} if priority else {}
+        arguments: dict[str, Any] = {"x-priority": priority} if priority else {}
         self.say(
             channel,
             commands.Basic.Qos(0, prefetch, False),

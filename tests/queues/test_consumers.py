@@ -1,5 +1,6 @@
 """Who gets what: turns, priorities, prefetch, a single active consumer, and the budget of a turn."""
 
+import time
 from collections import Counter
 
 from pamqp import commands
@@ -148,6 +149,34 @@ def test_a_turn_by_rank_has_the_same_budget(scene: Scene, peer: Peer) -> None:
     scene.run()
     assert len(peer.deliveries()) == 5
     assert not scene.turn.wants_turn
+
+
+def test_requests_in_mid_turn_do_not_multiply_the_budget_of_the_next(scene: Scene, peer: Peer) -> None:
+    queue = scene.declare()
+    scene.push(queue, *[b""] * (6 * DELIVERY_BUDGET))
+    peer.consume("c", no_ack=True)
+    peer.deliveries()
+    peer.declare_passive("q")  # answered with counts that are up to date: a delivery of its own
+    peer.deliveries()
+    before = int(queue.ready.count)
+    scene.run()
+    assert before - queue.ready.count == DELIVERY_BUDGET
+
+
+def test_a_hundred_thousand_deliveries_return_in_order_when_their_consumer_vanishes(scene: Scene, peer: Peer) -> None:
+    queue = scene.declare()
+    total = 100_000
+    scene.push(queue, *[b""] * total)
+    peer.consume("c")
+    while scene.turn.wants_turn:
+        scene.run()
+        peer.parts.clear()
+    assert (queue.ready.count, queue.unacked_count) == (0, total)
+    began = time.monotonic()
+    peer.connection.lost()
+    assert time.monotonic() - began < 2.0
+    assert (queue.ready.count, queue.unacked_count) == (total, 0)
+    assert [queue.ready.take().position for _ in range(total)] == list(range(1, total + 1))
 
 
 def test_what_the_budget_leaves_is_not_cut_by_a_length_limit(scene: Scene, peer: Peer) -> None:

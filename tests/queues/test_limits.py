@@ -26,7 +26,7 @@ def confirmed(peer: Peer, count: int) -> dict[int, str]:
         assert each.delivery_tag not in answers, f"{each.name} for {each.delivery_tag}, which had {answers}"
         answers[each.delivery_tag] = each.name
         if each.multiple:
-            answers = {tag: each.name for tag in range(1, each.delivery_tag)} | answers
+            answers = dict.fromkeys(range(1, each.delivery_tag), each.name) | answers
     assert set(answers) == set(range(1, count + 1))
     return answers
 

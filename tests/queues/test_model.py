@@ -8,6 +8,7 @@ waiting, and all counts must be equal.
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -197,7 +198,7 @@ class History:
         del channel
         self.bodies += 1
         body = b"%d" % self.bodies + b"." * size
-        expiration = {} if ttl_ms < 0 else {"expiration": str(ttl_ms)}
+        expiration: dict[str, Any] = {} if ttl_ms < 0 else {"expiration": str(ttl_ms)}
         mode = 2 if self.bodies % 2 else 1
         self.publisher.publish(body, priority=priority, delivery_mode=mode, **expiration)
         if not self.model.publish(body, priority, ttl_ms, self.scene.clock.wall_ms):
@@ -304,7 +305,11 @@ STEPS = st.one_of(
         st.sampled_from(CHANNELS),
     ),
     st.tuples(
-        st.just("consume"), st.sampled_from([0, 0, 0, 1, -1]), st.integers(0, 3), st.integers(0, 3), st.sampled_from(CHANNELS)
+        st.just("consume"),
+        st.sampled_from([0, 0, 0, 1, -1]),
+        st.integers(0, 3),
+        st.integers(0, 3),
+        st.sampled_from(CHANNELS),
     ),
     st.tuples(
         st.sampled_from(["settle", "settle", "settle", "get", "wait", "cancel", "close_channel", "purge"]),

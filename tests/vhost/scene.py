@@ -51,7 +51,7 @@ class Sink(Transport):
 class Scene:
     """One broker without connections, but for one that nobody talks to: it lends its place among the outlets."""
 
-    def __init__(self, path: Path, files: Files | None = None) -> None:
+    def __init__(self, path: Path, files: Files | None = None, sink: Sink | None = None) -> None:
         self.clock = ManualClock()
         self.store = Store(str(path), files if files is not None else Files(), StoreLimits(allocate_bytes=0))
         self.recovered = self.store.recover()
@@ -75,7 +75,7 @@ class Scene:
             has_py_amqp_qos=True,
         )
         context = Context(self.turn, Users([]), limits, self.clock, {})
-        self.sink = Sink()
+        self.sink = sink if sink is not None else Sink()
         self.connection = Connection(context, self.sink, "tests", True)
         self.outbox: Outbox = self.connection.outbox
 
@@ -110,7 +110,9 @@ class Scene:
     def route(self, exchange: str, key: str, *, mandatory: bool = False) -> Route:
         return self.publisher.route(publish_method(exchange, key, mandatory=mandatory))
 
-    def publish(self, exchange: str, key: str, body: bytes = b"m", *, header_octets: bytes | None = None, **properties: Any) -> int:
+    def publish(
+        self, exchange: str, key: str, body: bytes = b"m", *, header_octets: bytes | None = None, **properties: Any
+    ) -> int:
         """Publish with pamqp's names for the properties; persistent unless told otherwise."""
         octets = header_octets if header_octets is not None else content_header(len(body), **properties)
         scanner = PropertyScanner()

@@ -44,7 +44,9 @@ def test_bindings_to_a_destination_come_from_every_source(scene: Scene) -> None:
         scene.vhost.bind(scene.vhost.exchanges[name], queue, name, {})
     assert keys(scene, queue) == [(name, name) for name in (b"amq.direct", b"amq.fanout", b"amq.topic")]
     scene.vhost.delete_queue(queue)
-    assert [scene.vhost.exchanges[name].binding_count for name in (b"amq.direct", b"amq.fanout", b"amq.topic")] == [0] * 3
+    assert [scene.vhost.exchanges[name].binding_count for name in (b"amq.direct", b"amq.fanout", b"amq.topic")] == [
+        0
+    ] * 3
 
 
 @pytest.mark.parametrize(

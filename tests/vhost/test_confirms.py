@@ -182,13 +182,14 @@ def test_ledger_says_whether_something_goes_on_waiting(place: Scene) -> None:
 def test_commit_is_pending_until_it_is_answered(place: Scene) -> None:
     ledger = ledger_of(place, Outbox())
     ledger.is_selected = False
-    assert not ledger.is_committing
+    seen = [ledger.is_committing]
     ledger.commit(True)
-    assert ledger.is_committing
+    seen.append(ledger.is_committing)
     assert ledger.end_turn(1, 0)
-    assert ledger.is_committing
+    seen.append(ledger.is_committing)
     assert not ledger.release(1)
-    assert not ledger.is_committing
+    seen.append(ledger.is_committing)
+    assert seen == [False, True, True, False]
 
 
 def test_channel_outside_confirm_mode_owes_nothing(place: Scene) -> None:

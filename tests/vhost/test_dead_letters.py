@@ -1,6 +1,6 @@
 """Dead letters: where they go, what they carry, and where a cycle ends."""
 
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -91,7 +91,7 @@ def test_rejected_message_carries_where_and_why_it_died(scene: Scene) -> None:
 
 def test_other_properties_keep_their_octets(scene: Scene) -> None:
     queue, dead = scene.queue(arguments=to(b"", b"dead")), scene.queue(b"dead")
-    properties = {"content_type": "text/plain", "reply_to": "r", "message_id": "m", "app_id": "a"}
+    properties: dict[str, Any] = {"content_type": "text/plain", "reply_to": "r", "message_id": "m", "app_id": "a"}
     scene.publish("", "q", b"body", **properties)
     reject(scene, queue)
     message = take(dead).message
@@ -325,7 +325,7 @@ def test_rejection_in_the_circle_lets_it_go_on(scene: Scene) -> None:
 
 
 def test_growth_of_the_history_ends_with_one_entry_for_each_queue_and_reason(scene: Scene) -> None:
-    """RabbitMQ's Java test XDeathHeaderGrowth: three queues that expire in a row, and a fourth that rejects nine times."""
+    """As RabbitMQ's Java test XDeathHeaderGrowth has it: three queues expire in a row, a fourth rejects nine times."""
     names = [b"one", b"two", b"three", b"four"]
     for n, name in enumerate(names[:3]):
         scene.queue(name, to(b"", names[n + 1], message_ttl=long(100)))

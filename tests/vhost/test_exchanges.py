@@ -62,10 +62,34 @@ def test_alternate_exchange_must_be_a_long_string(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("kind", "durable", "auto_delete", "internal", "difference"),
     [
-        (b"fanout", False, True, True, "'type' for exchange 'x' in vhost '/': received 'fanout' but current is 'direct'"),
-        (b"direct", False, True, True, "'durable' for exchange 'x' in vhost '/': received 'false' but current is 'true'"),
-        (b"direct", True, True, True, "'auto_delete' for exchange 'x' in vhost '/': received 'true' but current is 'false'"),
-        (b"direct", True, False, True, "'internal' for exchange 'x' in vhost '/': received 'true' but current is 'false'"),
+        (
+            b"fanout",
+            False,
+            True,
+            True,
+            "'type' for exchange 'x' in vhost '/': received 'fanout' but current is 'direct'",
+        ),
+        (
+            b"direct",
+            False,
+            True,
+            True,
+            "'durable' for exchange 'x' in vhost '/': received 'false' but current is 'true'",
+        ),
+        (
+            b"direct",
+            True,
+            True,
+            True,
+            "'auto_delete' for exchange 'x' in vhost '/': received 'true' but current is 'false'",
+        ),
+        (
+            b"direct",
+            True,
+            False,
+            True,
+            "'internal' for exchange 'x' in vhost '/': received 'true' but current is 'false'",
+        ),
     ],
 )
 def test_redeclare_names_the_first_difference(

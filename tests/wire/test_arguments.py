@@ -88,7 +88,7 @@ def expected(command: type[Frame]) -> list[Any]:
     return values
 
 
-COMMANDS = sorted(commands.INDEX_MAPPING.values(), key=lambda command: command.index)
+COMMANDS: list[Any] = [commands.INDEX_MAPPING[number] for number in sorted(commands.INDEX_MAPPING)]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
@@ -149,7 +149,16 @@ def test_short_octets_need_not_be_utf8() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"\x80", b"\xff", b"ok\xc3", b"\xc0\xaf", b"\xe2\x82", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xf8\x88\x80\x80\x80"],
+    [
+        b"\x80",
+        b"\xff",
+        b"ok\xc3",
+        b"\xc0\xaf",
+        b"\xe2\x82",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xf8\x88\x80\x80\x80",
+    ],
 )
 def test_short_string_that_is_not_utf8_is_a_frame_error(text: bytes) -> None:
     with pytest.raises(HardError) as caught:

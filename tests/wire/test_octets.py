@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from librt.strings import BytesWriter
 
-from broker.wire.octets import get_u16, get_u32, longstr, put_shortstr, put_u8, put_u16, put_u32, shortstr, u16, u32, u64
+from broker.wire.octets import (
+    get_u16,
+    get_u32,
+    longstr,
+    put_shortstr,
+    put_u8,
+    put_u16,
+    put_u32,
+    shortstr,
+    u16,
+    u32,
+    u64,
+)
 
 EDGES_U8 = [0, 1, 0x7F, 0x80, 0xFF]
 EDGES_U16 = [*EDGES_U8, 0x100, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF]

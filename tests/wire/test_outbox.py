@@ -31,7 +31,9 @@ def frames(channel: int, octets: bytes, frame_max: int) -> bytes:
     step = frame_max - FRAME_OVERHEAD if frame_max else max(len(octets), 1)
     pieces = [octets[at : at + step] for at in range(0, len(octets), step)]
     of_header = header.ContentHeader(0, len(octets), commands.Basic.Properties(delivery_mode=2))
-    return frame.marshal(of_header, channel) + b"".join(frame.marshal(body.ContentBody(each), channel) for each in pieces)
+    return frame.marshal(of_header, channel) + b"".join(
+        frame.marshal(body.ContentBody(each), channel) for each in pieces
+    )
 
 
 def taken(outbox: Outbox) -> bytes:

@@ -27,7 +27,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "content_type": SHORT,
     "content_encoding": SHORT,
     "headers": st.dictionaries(
-        st.text(max_size=8), st.one_of(st.integers(-(2**31), 2**31 - 1), st.booleans(), st.text(max_size=30)), max_size=4
+        st.text(max_size=8),
+        st.one_of(st.integers(-(2**31), 2**31 - 1), st.booleans(), st.text(max_size=30)),
+        max_size=4,
     ),
     "delivery_mode": st.integers(0, 255),
     "priority": st.integers(0, 255),

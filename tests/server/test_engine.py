@@ -1,0 +1,109 @@
+"""The broker built from its settings, and rebuilt from what it left on disk."""
+
+from pathlib import Path
+
+import pytest
+
+from broker.core.arguments import Field, Table, octets
+from broker.server.engine import CAPABILITIES, Engine, server_properties
+from broker.settings.model import AmqpSettings, Settings
+from broker.store.errors import StoreError
+from tests.queues.scene import number, transient
+
+
+def leave(engine: Engine) -> None:
+    """End as a killed process does: nothing is closed in order."""
+    engine.store.close_files()
+    engine.store.directory.release()
+
+
+def declare(engine: Engine, name: bytes, arguments: Table | None = None) -> None:
+    engine.turn.begin()
+    engine.turn.vhosts["/"].declare_queue(name, True, False, False, arguments or {}, 0)
+    engine.turn.finish()
+
+
+def test_two_engines_cannot_have_one_data_directory(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path / "data"))
+    first = Engine(settings)
+    with pytest.raises(StoreError, match="in use by process"):
+        Engine(settings)
+    leave(first)
+    leave(Engine(settings))
+
+
+def test_a_crash_keeps_durable_queues_and_says_how_many(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path / "data"))
+    first = Engine(settings)
+    declare(first, b"kept")
+    first.turn.begin()
+    first.turn.vhosts["/"].declare_queue(b"transient", False, False, False, {}, 0)
+    first.turn.finish()
+    leave(first)
+    second = Engine(settings)
+    assert set(second.turn.vhosts["/"].queues) == {b"kept"}
+    assert second.recovered["queues"] == 1
+    assert second.context.counters.queues_deleted == 0
+    leave(second)
+
+
+def test_a_queue_that_expired_while_it_was_recovered_stays_deleted(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path / "data"))
+    first = Engine(settings)
+    declare(first, b"short-lived", {b"x-expires": number(1)})
+    leave(first)
+    second = Engine(settings)
+    queues = second.turn.vhosts["/"].queues
+    while b"short-lived" in queues:
+        second.turn.begin()
+        second.turn.finish()
+    leave(second)
+    third = Engine(settings)
+    assert third.recovered["queues"] == 0
+    leave(third)
+
+
+def test_a_number_of_a_queue_is_not_used_again_after_a_restart(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path / "data"))
+    first = Engine(settings)
+    declare(first, b"a")
+    used = first.turn.vhosts["/"].queues[b"a"].log_id
+    leave(first)
+    second = Engine(settings)
+    declare(second, b"b")
+    assert second.turn.vhosts["/"].queues[b"b"].log_id > used
+    leave(second)
+
+
+def test_the_limits_of_the_settings_reach_the_connections(tmp_path: Path) -> None:
+    amqp = AmqpSettings(heartbeat_s=7, frame_max=8192, channel_max=9, handshake_timeout_s=1.5, max_message_bytes=100)
+    engine = Engine(Settings(data_dir=str(tmp_path / "data"), amqp=amqp, default_user="ann", default_vhost="v"))
+    limits = engine.context.limits
+    assert (limits.heartbeat_s, limits.frame_max, limits.channel_max) == (7, 8192, 9)
+    assert (limits.handshake_s, limits.max_message_bytes) == (1.5, 100)
+    assert set(engine.turn.vhosts) == {"v"}
+    leave(engine)
+
+
+def test_the_server_properties_are_those_that_clients_choose_by() -> None:
+    properties = server_properties(Settings(cluster_name="stable"))
+    assert octets(properties[b"product"]) == b"RabbitMQ"
+    assert octets(properties[b"version"]).count(b".") == 2
+    assert octets(properties[b"cluster_name"]) == b"stable"
+    capabilities = properties[b"capabilities"].value
+    assert isinstance(capabilities, dict)
+    assert capabilities == {name: Field("t", True) for name in CAPABILITIES}
+
+
+def test_what_was_published_before_a_crash_is_ready_after_it(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path / "data"))
+    first = Engine(settings)
+    declare(first, b"q")
+    queue = first.turn.vhosts["/"].queues[b"q"]
+    first.turn.begin()
+    queue.push(transient(b"only in memory"))
+    first.turn.finish()
+    leave(first)
+    second = Engine(settings)
+    assert second.turn.vhosts["/"].queues[b"q"].ready.count == 0  # it was not persistent
+    leave(second)
