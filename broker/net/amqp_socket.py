@@ -8,6 +8,7 @@ from mypy_extensions import i64, mypyc_attr
 from broker.protocol.connection import OUTBOX_LIMIT, Connection
 from broker.protocol.context import Context
 from broker.protocol.handshake import client_name
+from broker.protocol.states import RUNNING
 from broker.protocol.transport import Transport
 
 LOG: Final = logging.getLogger("broker.connection")
@@ -65,6 +66,11 @@ class AmqpSocket(Transport):
 
     def eof_received(self) -> bool:
         """The peer will send no more: AMQP has no half-open connections."""
+        connection = self.connection
+        if connection is not None and connection.state == RUNNING:
+            # It left without connection.close. To write what is waiting first would let a peer that does not read keep
+            # its deliveries for ever.
+            self.abort()
         return False
 
     def connection_lost(self, error: Exception | None) -> None:

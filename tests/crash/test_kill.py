@@ -1,4 +1,8 @@
-"""SIGKILL under load, again and again on one data directory."""
+"""SIGKILL under load, again and again on one data directory.
+
+``PONYMQ_CRASH_CYCLES`` says how often, ``PONYMQ_CRASH_SEED`` repeats a run's random choices; the moments at which the
+threads of both sides get their turns do not repeat.
+"""
 
 import os
 import random

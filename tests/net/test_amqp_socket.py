@@ -182,6 +182,22 @@ async def test_a_peer_that_ends_its_stream_is_gone(port: Port) -> None:
     await until(lambda: not port.connections)
 
 
+async def test_a_peer_that_ends_its_stream_with_output_unread_gives_back_its_deliveries_at_once(port: Port) -> None:
+    reader = await port.login(receive_buffer=SMALL_BUFFER)
+    publisher = await port.login()
+    await publisher.declare()
+    await reader.consume()
+    total = 0
+    while not reader.connection.is_blocked:
+        await publisher.write(publish(*[BODY] * 100))
+        total += 100
+        await quiet(port)
+    assert port.queue().unacked_count > 0
+    reader.sock.shutdown(socket.SHUT_WR)
+    await until(lambda: len(port.connections) == 1)
+    assert (port.queue().ready.count, port.queue().unacked_count) == (total, 0)
+
+
 async def test_a_silent_peer_is_dropped_without_a_word_and_what_it_held_is_ready_again(port: Port) -> None:
     peer = await port.login(heartbeat_s=1)
     await peer.declare()
