@@ -384,6 +384,14 @@ class Channel:
         self.unacked.take_up_to(-1, queued, holders)
         self._put_back(queued, holders)
 
+    def deliveries_out(self) -> list[Queued]:
+        """Every delivery that is out, those that a transaction has settled but not committed included."""
+        out = self.unacked.deliveries()
+        if self.transaction is not None:
+            for held in self.transaction.settled:
+                out.append(held.queued)
+        return out
+
     def wake_consumers(self) -> None:
         """There may be room again: let every queue consumed from on this channel try."""
         for consumer in self.consumers.values():

@@ -105,7 +105,7 @@ def purge(channel: Channel, reader: ArgumentReader) -> None:
     queue = _queue(channel, reader)
     bits = reader.octet()
     reader.end()
-    count = queue.purge()
+    count = queue.purge(channel.connection.context.unacked_of(queue))
     if bits & 1 == 0:
         channel.answer(QUEUE_PURGE_OK, u32(count))
 

@@ -134,6 +134,15 @@ class Unacked:
                     listed.append(tag)
         return listed
 
+    def deliveries(self) -> list[Queued]:
+        """What is out, in order of tags."""
+        listed: list[Queued] = []
+        for number in self._numbers(-1):
+            for queued in self._pages[number].queued:
+                if queued is not None:
+                    listed.append(queued)
+        return listed
+
     def _numbers(self, up_to: i64) -> list[int]:
         """Numbers of the pages that may hold such tags, ascending."""
         if len(self._pages) == 1:

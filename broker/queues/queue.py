@@ -11,6 +11,7 @@ from broker.queues.agenda import Agenda, DeadLetter
 from broker.queues.arguments import DROP_HEAD, REJECT_PUBLISH_DLX, QueueLimits
 from broker.queues.consumer import Consumer
 from broker.queues.ready import FifoReady, PriorityReady, Ready
+from broker.store.spool import SpooledLine
 from broker.store.store import Store
 
 # Deliveries from one queue in one turn. Enough for a chunk of 100-octet publishes; small enough that a consumer who
@@ -60,8 +61,7 @@ class Queue(Enqueuer):
         self._store: Final = store
         self._counters: Final = counters
         limits = self.limits
-        ready: Ready = PriorityReady(limits.max_priority) if limits.max_priority > 0 else FifoReady()
-        self.ready: Final[Ready] = ready
+        self.ready: Final[Ready] = self._make_ready(limits.max_priority)
         self.ready_bytes: i64 = 0
         self.unacked_count: i64 = 0
         self.unacked_bytes: i64 = 0
@@ -86,6 +86,14 @@ class Queue(Enqueuer):
         self.redelivered: i64 = 0
         self.acknowledged: i64 = 0
         self.renew_lease()
+
+    def _make_ready(self, max_priority: i64) -> Ready:
+        if max_priority > 0:
+            return PriorityReady(max_priority)
+        spool = self._agenda.spool
+        if spool is None:
+            return FifoReady()
+        return FifoReady(self._agenda.window, SpooledLine(spool, self))
 
     # --- messages in
 
@@ -175,16 +183,18 @@ class Queue(Enqueuer):
             self._store.delivered(self, queued.position)
         return queued
 
-    def purge(self) -> int:
-        """Settle everything that is ready; what is unacked stays. Returns how many messages that was."""
+    def purge(self, unacked: list[Queued]) -> int:
+        """Settle everything that is ready, without looking at each. Returns how many messages that was.
+
+        Args:
+            unacked: Every delivery of this queue that is out: these survive.
+        """
         self.bring_up_to_date()
-        ready = self.ready
-        count = int(ready.count)
-        while ready.count > 0:
-            queued = ready.take()
-            if queued.log_segment != NOT_STORED:
-                self._store.settle(queued)
+        count = int(self.ready.count)
+        self.ready.clear()
         self.ready_bytes = 0
+        if self.is_durable:
+            self._store.purge(self, unacked)
         return count
 
     def delete(self) -> int:
@@ -195,8 +205,7 @@ class Queue(Enqueuer):
         self.bring_up_to_date()
         count = int(self.ready.count)
         self.is_deleted = True
-        while self.ready.count > 0:
-            self.ready.take()
+        self.ready.clear()
         self.ready_bytes = 0
         consumers = self.consumers
         self.consumers = []
@@ -238,6 +247,8 @@ class Queue(Enqueuer):
         if self._has_timers:
             self._drop_expired(self._agenda.now_ms)
             self._arm_timer()
+        if self.ready.is_long():
+            self._agenda.long.append(self)
 
     def _deliver_in_turn(self) -> None:
         """Round robin: a consumer without room is passed over."""

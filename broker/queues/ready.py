@@ -5,7 +5,9 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import Queued
+from broker.core.message import PENDING, Queued
+from broker.queues.window import MESSAGE_OVERHEAD, TIGHT_CHUNK_BYTES, MemoryWindow
+from broker.store.spool import SpooledLine
 
 TRIM_AT: Final = 512  # slots given out before the list is cut: bulk trimming costs 3 ns per message, a deque 36
 BULK: Final = 64  # from here on, returning messages one by one costs more than sorting once
@@ -36,6 +38,17 @@ class Ready:
         """Remove and return the first message. Only if ``count`` is not 0."""
         raise NotImplementedError
 
+    def clear(self) -> None:
+        """Forget every message."""
+        raise NotImplementedError
+
+    def is_long(self) -> bool:
+        """Is more in memory than the window allows? If so, ``spool`` at the end of the turn."""
+        return False
+
+    def spool(self) -> None:
+        """Move what the window has no room for to the disk."""
+
     def put_back(self, returned: list[Queued]) -> None:
         """Return messages that ``take`` gave out to their places, by position."""
         raise NotImplementedError
@@ -57,30 +70,52 @@ class Ready:
 class FifoReady(Ready):
     """One line, and in front of it the messages that came back.
 
+    A long line has its head and its tail in memory and what is between them in the spool: ``returned``, ``fresh``,
+    spooled, ``tail``. Nothing is in the tail unless something is spooled.
+
     Invariant: every returned position is lower than every fresh one, because ``take`` gives the lowest first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, window: MemoryWindow | None = None, spooled: SpooledLine | None = None) -> None:
         super().__init__()
         self._fresh: list[Queued | None] = []
         self._head: i64 = 0
         self._returned: list[Queued] = []  # highest position first, so that the next one is at the end
+        self._window: Final = window
+        self._spooled: Final = spooled
+        self._is_spooling: bool = False
+        self._tail: list[Queued] = []
+        self._memory: i64 = 0  # octets in fresh and tail, overhead included; counted only with a window
 
     def push(self, queued: Queued) -> None:
-        self._fresh.append(queued)
+        if self._is_spooling:
+            self._tail.append(queued)
+        else:
+            self._fresh.append(queued)
         self.count += 1
+        window = self._window
+        if window is not None:
+            size: i64 = len(queued.message.body) + MESSAGE_OVERHEAD
+            self._memory += size
+            window.used += size
 
     def first(self) -> Queued | None:
         if self._returned:
             return self._returned[-1]
-        if self._head < len(self._fresh):
-            return self._fresh[self._head]
-        return None
+        if self._head >= len(self._fresh):
+            if not self._is_spooling:
+                return None
+            self._refill()
+            if not self._fresh:
+                return None
+        return self._fresh[self._head]
 
     def take(self) -> Queued:
         self.count -= 1
         if self._returned:
             return self._returned.pop()
+        if self._is_spooling and self._head >= len(self._fresh):
+            self._refill()
         fresh = self._fresh
         head = self._head
         queued = fresh[head]
@@ -94,7 +129,96 @@ class FifoReady(Ready):
             fresh.clear()
             head = 0
         self._head = head
+        window = self._window
+        if window is not None:
+            size: i64 = len(queued.message.body) + MESSAGE_OVERHEAD
+            self._memory -= size
+            window.used -= size
         return queued
+
+    # --- the spool
+
+    def is_long(self) -> bool:
+        """Is more in memory than the window allows?"""
+        window = self._window
+        return window is not None and self._memory > window.queue_bytes
+
+    def spool(self) -> None:
+        """Move what the window has no room for to the spool. At the end of a turn: records must have their place."""
+        window = self._window
+        spooled = self._spooled
+        if window is None or spooled is None or not self.is_long():
+            return
+        if not self._is_spooling:
+            self._split(window.queue_bytes // 2)
+        tail = self._tail
+        moved: i64 = 0
+        for queued in tail:
+            if queued.log_segment == PENDING:
+                break  # the last write failed; the store still holds this very object
+            spooled.push(queued)
+            self._account(queued, -1)
+            moved += 1
+        del tail[:moved]
+        if window.is_tight:
+            spooled.write(TIGHT_CHUNK_BYTES)
+
+    def _split(self, kept_bytes: i64) -> None:
+        """Cut the line: its head stays, the rest becomes the tail."""
+        fresh = self._fresh
+        at = self._head
+        kept: i64 = 0
+        while at < len(fresh) and kept < kept_bytes:
+            queued = fresh[at]
+            assert queued is not None
+            kept += len(queued.message.body) + MESSAGE_OVERHEAD
+            at += 1
+        tail: list[Queued] = []
+        for i in range(at, len(fresh)):
+            cut = fresh[i]
+            assert cut is not None
+            tail.append(cut)
+        del fresh[at:]
+        self._tail = tail
+        self._is_spooling = len(tail) > 0
+
+    def _refill(self) -> None:
+        """Read the next messages back; behind the last spooled one comes the tail."""
+        spooled = self._spooled
+        assert spooled is not None
+        fresh = spooled.take()
+        if fresh:
+            for queued in fresh:
+                assert queued is not None
+                self._account(queued, 1)
+        else:
+            for each in self._tail:
+                fresh.append(each)
+            self._tail = []
+        if spooled.count == 0 and not self._tail:
+            self._is_spooling = False
+        self._fresh = fresh
+        self._head = 0
+
+    def _account(self, queued: Queued, sign: i64) -> None:
+        window = self._window
+        assert window is not None
+        size: i64 = (len(queued.message.body) + MESSAGE_OVERHEAD) * sign
+        self._memory += size
+        window.used += size
+
+    def clear(self) -> None:
+        self.count = 0
+        self._fresh = []
+        self._head = 0
+        self._returned = []
+        self._tail = []
+        self._is_spooling = False
+        if self._window is not None:
+            self._window.used -= self._memory
+        self._memory = 0
+        if self._spooled is not None:
+            self._spooled.clear()
 
     def put_back(self, returned: list[Queued]) -> None:
         self.count += len(returned)
@@ -128,7 +252,7 @@ class FifoReady(Ready):
 @final
 @mypyc_attr(native_class=True)
 class PriorityReady(Ready):
-    """A line for each priority, the highest served first. RabbitMQ's ``x-max-priority``."""
+    """A line for each priority, the highest served first. RabbitMQ's ``x-max-priority``. All of it is in memory."""
 
     def __init__(self, max_priority: i64) -> None:
         super().__init__()
@@ -186,3 +310,8 @@ class PriorityReady(Ready):
                 earliest = expires_ms
             level -= 1
         return earliest
+
+    def clear(self) -> None:
+        self.count = 0
+        for level in self._levels:
+            level.clear()

@@ -13,9 +13,11 @@ from broker.core.counters import Counters
 from broker.definitions.journal import StoredTopology, TopologyReader
 from broker.protocol.context import ConnectionLimits, Context
 from broker.queues.agenda import Agenda
+from broker.queues.window import MemoryWindow
 from broker.settings.model import Settings
 from broker.store.files import Files
 from broker.store.limits import StoreLimits
+from broker.store.spool import Spool
 from broker.store.store import Store
 from broker.vhost.topology import TopologyJournal
 from broker.vhost.turn import Turn
@@ -56,6 +58,8 @@ class Engine:
         self.store = Store(str(Path(settings.data_dir).resolve()), Files(), store_limits)
         agenda = Agenda()
         agenda.now_ms = clock.now_ms()
+        agenda.window = MemoryWindow()
+        agenda.spool = Spool(f"{self.store.directory.path}/spool", self.store.files)
         counters = Counters()
         self.turn = Turn(clock, agenda, self.store, counters)
         log_ids = LogIds()

@@ -140,6 +140,9 @@ class Heart(Attendant):
         if self.failure is not None:
             return
         store = self._store
+        spool = self._turn.agenda.spool
+        if spool is not None and spool.garbage:
+            self._retire_worker.submit(spool.unlink, spool.take_garbage())
         try:
             if self._sync is None and store.journal_garbage > store.limits.journal_garbage_bytes:
                 store.compact_journal(topology_records(self._turn))

@@ -80,7 +80,7 @@ class DataDirectory:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            holder = named_holder(descriptor)
             os.close(descriptor)
             text = f"data directory {self.path} is in use by process {holder}; stop it, or choose another directory"
             raise StoreError(text, path) from error
@@ -90,25 +90,11 @@ class DataDirectory:
 
     def check_format(self) -> None:
         """Refuse what this version cannot read."""
-        path = f"{self.path}/format"
-        words = self.files.read(path).decode("ascii", "replace").split()
-        known = len(words) == 4 and words[0] == FORMAT_NAME and words[1].isdigit() and words[2] == "key"
-        if known and int(words[1]) > FORMAT_VERSION:
-            text = (
-                f"data directory {self.path} has format {words[1]}; this version reads up to {FORMAT_VERSION}: upgrade"
-            )
-            raise StoreError(text, path)
-        try:
-            self.key = int(words[3], 16) if known else 0
-        except ValueError:
-            self.key = 0
-        if self.key == 0:
-            text = f"{path} is not readable as a format of {FORMAT_NAME}; restore it, or choose another directory"
-            raise StoreError(text, path)
+        self.key = format_key(self.files, self.path)
 
     def write_format(self) -> None:
         """Make a new directory ours, or give one that lost its format file its key back."""
-        key = self.key_of_files()
+        key = key_of_files(self.files, self.path)
         # Without a zero octet in it the mark of a batch cannot begin inside preallocated space.
         while key == 0 or 0 in int(key ^ MARK).to_bytes(4, "little"):
             key = int.from_bytes(os.urandom(4), "little")
@@ -123,20 +109,71 @@ class DataDirectory:
         self.files.sync_directory(self.path)
         self.key = key
 
-    def key_of_files(self) -> int:
-        """The key that the files already there were written with; 0 if there is none."""
-        for directory, kind in ((self.log, LOG), (self.journal, JOURNAL)):
-            for name in self.files.list_directory(directory):
-                data = self.files.read(f"{directory}/{name}")
-                if has_file_header(data, kind):
-                    return int(header_key(data))
-        return 0
-
     def release(self) -> None:
         """Give the directory up."""
         if self.lock_descriptor >= 0:
             os.close(self.lock_descriptor)
             self.lock_descriptor = -1
+
+
+def format_key(files: Files, path: str) -> int:
+    """The key that the format file of a data directory names.
+
+    Raises:
+        StoreError: Its format is newer than this version, or unknown.
+    """
+    file = f"{path}/format"
+    words = files.read(file).decode("ascii", "replace").split()
+    known = len(words) == 4 and words[0] == FORMAT_NAME and words[1].isdigit() and words[2] == "key"
+    if known and int(words[1]) > FORMAT_VERSION:
+        text = f"data directory {path} has format {words[1]}; this version reads up to {FORMAT_VERSION}: upgrade"
+        raise StoreError(text, file)
+    key = 0
+    try:
+        key = int(words[3], 16) if known else 0
+    except ValueError:
+        key = 0
+    if key == 0:
+        text = f"{file} is not readable as a format of {FORMAT_NAME}; restore it, or choose another directory"
+        raise StoreError(text, file)
+    return key
+
+
+def key_of_files(files: Files, path: str) -> int:
+    """The key that the files already in a data directory were written with; 0 if there is none."""
+    for directory, kind in ((f"{path}/log", LOG), (f"{path}/journal", JOURNAL)):
+        for name in files.list_directory(directory):
+            data = files.read(f"{directory}/{name}")
+            if has_file_header(data, kind):
+                return int(header_key(data))
+    return 0
+
+
+def holder_of(path: str) -> str:
+    """The process that holds a data directory: its pid as far as the lock file tells; empty for nobody.
+
+    Nothing is kept: a shared lock is asked for and given back at once, because only asking tells (``/proc/locks`` hides
+    the lock of a process in another container).
+
+    Raises:
+        OSError: The lock file is there and cannot be opened.
+    """
+    try:
+        descriptor = os.open(f"{path}/lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return named_holder(descriptor)
+    finally:
+        os.close(descriptor)
+    return ""
+
+
+def named_holder(descriptor: int) -> str:
+    """What the lock file says about who holds it."""
+    return os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
 
 
 def parent_of(path: str) -> str:

@@ -5,11 +5,13 @@ from typing import Final, final
 from librt.strings import read_i64_le
 from mypy_extensions import i64, mypyc_attr
 
-from broker.store.data_directory import DataDirectory
 from broker.store.files import Files
+from broker.store.findings import DAMAGE, FOREIGN, Finding
 from broker.store.framing import (
+    FILE_HEADER_SIZE,
     LEDGER,
     QUEUE_SEGMENT,
+    Damage,
     Run,
     Scan,
     batch_end,
@@ -33,28 +35,29 @@ class QueueSegmentRecovery:
 
     Attributes:
         highest_log_segment: The highest number of a log segment that a queue segment names.
-        report: Damage, as plain sentences.
+        findings: Damage.
     """
 
-    def __init__(self, files: Files, directory: DataDirectory, history: History) -> None:
+    def __init__(self, files: Files, directory: str, key: i64, history: History) -> None:
         self.files: Final = files
         self.directory: Final = directory
+        self.key: Final[i64] = key
         self.history: Final = history
         self.shares: Final[dict[int, list[Share]]] = {}
         self.directories: Final[dict[int, str]] = {}
         self.highest_log_segment: i64 = 0
-        self.report: Final[list[str]] = []
+        self.findings: Final[list[Finding]] = []
 
     def read_ledgers(self, log_segments: dict[int, bool]) -> None:
         """Find the queue segments and take in their ledgers.
 
         One whose log segment is still there was made by a retirement that did not finish: the log segment counts.
         """
-        for name in self.files.list_directory(self.directory.queues):
+        for name in self.files.list_directory(self.directory):
             log_id = number_of(name, "")
-            path = f"{self.directory.queues}/{name}"
+            path = f"{self.directory}/{name}"
             if log_id < 0:
-                self.report.append(f"{path} is not a directory of the broker; it is left alone")
+                self.tell(FOREIGN, f"{path} is not a directory of the broker; it is left alone", path, -1, 0)
                 continue
             self.directories[log_id] = path
             self.read_directory(log_id, path, log_segments)
@@ -71,14 +74,14 @@ class QueueSegmentRecovery:
                 if is_orphan or name.endswith(".tmp"):
                     self.files.unlink(path)
                 elif number_of(name, ".acks") < 0:
-                    self.report.append(f"{path} is not a file of the broker; it is left alone")
+                    self.tell(FOREIGN, f"{path} is not a file of the broker; it is left alone", path, -1, 0)
                 continue
             head = self.files.read(path)
             number: i64 = 0
             if has_file_header(head, QUEUE_SEGMENT):
                 number = header_number(head)
             else:
-                self.report.append(f"damage in {path} at offset 0: the file header is unreadable")
+                self.tell_header(path)
             if number in log_segments:
                 self.files.unlink(path)
                 if f"{name[:-4]}.acks" in names:
@@ -97,11 +100,11 @@ class QueueSegmentRecovery:
         """Take in one ledger."""
         path = ledger_path(share.path)
         data = self.files.read(path)
-        key = self.directory.key
+        key = self.key
         if has_file_header(data, LEDGER):
             key = header_key(data)
         else:
-            self.report.append(f"damage in {path} at offset 0: the file header is unreadable")
+            self.tell_header(path)
         scan = Scan(data, key)
         own = History()
         for run in scan.runs:
@@ -110,10 +113,7 @@ class QueueSegmentRecovery:
             share.ledger_size = run.end
             share.ledger_batch = run.last
         for damage in scan.damage:
-            self.report.append(
-                f"damage in {path} at offset {int(damage.offset)}: {int(damage.size)} octets are unreadable; "
-                "messages that they settled may be delivered again"
-            )
+            self.tell_damage(path, damage, "messages that they settled may be delivered again")
         share.marked = own.queue(log_id).delivered
 
     def read_contents(self, live: LiveContents) -> None:
@@ -121,17 +121,28 @@ class QueueSegmentRecovery:
         for shares in self.shares.values():
             for share in shares:
                 data = self.files.read(share.path)
-                key = header_key(data) if has_file_header(data, QUEUE_SEGMENT) else self.directory.key
+                key = header_key(data) if has_file_header(data, QUEUE_SEGMENT) else self.key
                 scan = Scan(data, key)
                 for run in scan.runs:
                     live.read_batches(data, run.start, run.end, share.log_segment)
                     # Settled or not: whatever lies in the file must find its settlement in the ledger one day.
                     share.last = max(share.last, last_position(data, run))
                 for damage in scan.damage:
-                    self.report.append(
-                        f"damage in {share.path} at offset {int(damage.offset)}: {int(damage.size)} octets are "
-                        "unreadable; everything around them is kept"
-                    )
+                    self.tell_damage(share.path, damage, "everything around them is kept")
+
+    def tell(self, kind: i64, text: str, path: str, offset: i64, size: i64) -> None:
+        """One more finding."""
+        self.findings.append(Finding(kind, text, path, offset, size))
+
+    def tell_header(self, path: str) -> None:
+        """A file has lost its header."""
+        text = f"damage in {path} at offset 0: the file header is unreadable"
+        self.tell(DAMAGE, text, path, 0, FILE_HEADER_SIZE)
+
+    def tell_damage(self, path: str, damage: Damage, consequence: str) -> None:
+        """Octets of a file cannot be read."""
+        where = f"damage in {path} at offset {int(damage.offset)}: {int(damage.size)} octets are unreadable"
+        self.tell(DAMAGE, f"{where}; {consequence}", path, damage.offset, damage.size)
 
     def shares_of(self, log_id: i64) -> list[Share]:
         """The queue segments of one queue, oldest first."""

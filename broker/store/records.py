@@ -86,6 +86,117 @@ def put_forgotten(out: BytesWriter, log_id: i64) -> None:
 
 @final
 @mypyc_attr(native_class=True)
+class ContentReader:
+    """Walks over the content records between two offsets: every field is that of the record ``next`` came to.
+
+    Attributes:
+        start: Offset of the record.
+        route: Offset of its route.
+        header: Offset of its header, behind the route.
+        body: Offset of its body, behind the header.
+        targets: Offset of its first target, behind the body.
+        after: Offset behind the record.
+    """
+
+    def __init__(self, data: bytes, start: i64, end: i64) -> None:
+        self.data: Final = data
+        self.end: Final[i64] = end
+        self.start: i64 = start
+        self.route: i64 = start
+        self.header: i64 = start
+        self.body: i64 = start
+        self.targets: i64 = start
+        self.after: i64 = start
+
+    def next(self) -> bool:
+        """Go to the next record; false when no whole one is left."""
+        data = self.data
+        start = self.after
+        if start + CONTENT_HEAD_SIZE > self.end:
+            return False
+        route = start + CONTENT_HEAD_SIZE
+        header = route + (i64(read_i16_le(data, start + 2)) & 0xFFFF)
+        body = header + i64(read_i32_le(data, start + 4))
+        targets = body + i64(read_i32_le(data, start + 8))
+        after = targets + i64(read_i32_le(data, start + 12)) * TARGET_SIZE
+        if after > self.end:
+            return False
+        self.start = start
+        self.route = route
+        self.header = header
+        self.body = body
+        self.targets = targets
+        self.after = after
+        return True
+
+    def message(self) -> Message:
+        """The message of the record."""
+        data = self.data
+        start = self.start
+        return Message(
+            data[self.route : self.header],
+            data[self.header : self.body],
+            data[self.body : self.targets],
+            (i64(data[start]) & PERSISTENT) != 0,
+            read_i64_le(data, start + 16),
+            i64(data[start + 1]),
+            read_i64_le(data, start + 24),
+        )
+
+
+@final
+@mypyc_attr(native_class=True)
+class SettlementReader:
+    """Walks over the settlements between two offsets; an unknown kind ends them (a checksum stands before this).
+
+    Attributes:
+        start: Offset of the record that ``next`` came to.
+        after: Offset behind it.
+        kind: What it says.
+        log_id: The queue it is about; 0 for none.
+        first: The position, or the first of a range; 0 for none.
+        last: The last of a range; as ``first`` otherwise.
+    """
+
+    def __init__(self, data: bytes, start: i64, end: i64) -> None:
+        self.data: Final = data
+        self.end: Final[i64] = end
+        self.start: i64 = start
+        self.after: i64 = start
+        self.kind: i64 = 0
+        self.log_id: i64 = 0
+        self.first: i64 = 0
+        self.last: i64 = 0
+
+    def next(self) -> bool:
+        """Go to the next record; false when there is none that can be read."""
+        data = self.data
+        at = self.after
+        if at >= self.end:
+            return False
+        kind = i64(data[at])
+        if kind < SETTLED_ONE or kind > CLOSED:
+            return False
+        after = at + 17
+        if kind == CLOSED:
+            after = at + 1
+        elif kind == FORGOTTEN:
+            after = at + 9
+        elif kind == SETTLED_RANGE:
+            after = at + 25
+        if after > self.end:
+            return False
+        self.start = at
+        self.after = after
+        self.kind = kind
+        self.log_id = 0 if kind == CLOSED else read_i64_le(data, at + 1)
+        self.first = 0 if kind >= FORGOTTEN else read_i64_le(data, at + 9)
+        self.last = read_i64_le(data, at + 17) if kind == SETTLED_RANGE else self.first
+        return True
+
+
+@final
+@mypyc_attr(native_class=True)
 class QueueHistory:
     """What settlements say about one queue.
 
@@ -134,34 +245,22 @@ class History:
 
     def read(self, data: bytes, start: i64, end: i64) -> None:
         """Take in the settlements between two offsets; an unknown kind ends them (a checksum stands before this)."""
-        at = start
+        record = SettlementReader(data, start, end)
         self.is_closed = False
-        while at < end:
-            kind = i64(data[at])
+        while record.next():
+            kind = record.kind
             if kind == CLOSED:
                 self.is_closed = True
-                at += 1
                 continue
-            if kind < SETTLED_ONE or kind > FORGOTTEN:
-                return
-            queue = self.queue(read_i64_le(data, at + 1))
+            queue = self.queue(record.log_id)
             if kind == FORGOTTEN:
                 queue.is_forgotten = True
-                at += 9
                 continue
-            first = read_i64_le(data, at + 9)
-            if kind == SETTLED_RANGE:
-                last = read_i64_le(data, at + 17)
-                queue.settled.add(first, last)
-                queue.names(last)
-                at += 25
-                continue
-            if kind == SETTLED_ONE:
-                queue.settled.add(first, first)
+            if kind == DELIVERED:
+                queue.delivered = max(queue.delivered, record.first)
             else:
-                queue.delivered = max(queue.delivered, first)
-            queue.names(first)
-            at += 17
+                queue.settled.add(record.first, record.last)
+            queue.names(record.last)
 
 
 @final
@@ -206,17 +305,13 @@ class LiveContents:
 
     def read(self, data: bytes, start: i64, end: i64, log_segment: i64) -> None:
         """Take in the content records between two offsets."""
-        at = start
+        record = ContentReader(data, start, end)
         known_id: i64 = -1
         known: QueueHistory = QueueHistory()
-        while at + CONTENT_HEAD_SIZE <= end:
-            route = at + CONTENT_HEAD_SIZE
-            header = route + (i64(read_i16_le(data, at + 2)) & 0xFFFF)
-            body = header + i64(read_i32_le(data, at + 4))
-            target = body + i64(read_i32_le(data, at + 8))
-            after = target + i64(read_i32_le(data, at + 12)) * TARGET_SIZE
+        while record.next():
             message: Message | None = None
-            while target < after:
+            target = record.targets
+            while target < record.after:
                 log_id = read_i64_le(data, target)
                 position = read_i64_le(data, target + 8)
                 target += TARGET_SIZE
@@ -227,22 +322,12 @@ class LiveContents:
                 if known.is_forgotten or known.settled.contains(position):
                     continue
                 if message is None:
-                    stop = after - i64(read_i32_le(data, at + 12)) * TARGET_SIZE
-                    message = Message(
-                        data[route:header],
-                        data[header:body],
-                        data[body:stop],
-                        (i64(data[at]) & PERSISTENT) != 0,
-                        read_i64_le(data, at + 16),
-                        i64(data[at + 1]),
-                        read_i64_le(data, at + 24),
-                    )
+                    message = record.message()
                 entries = self.queues.get(log_id)
                 if entries is None:
                     entries = []
                     self.queues[log_id] = entries
                 entries.append(RecoveredEntry(message, position, position <= known.delivered, log_segment))
-            at = after
 
 
 def in_order(entries: list[RecoveredEntry]) -> list[RecoveredEntry]:

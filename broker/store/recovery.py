@@ -21,6 +21,7 @@ from broker.store.commit_log import CommitLog, log_path
 from broker.store.data_directory import DataDirectory
 from broker.store.errors import failed
 from broker.store.files import Files
+from broker.store.findings import sentences
 from broker.store.framing import LOG
 from broker.store.journal import Journal
 from broker.store.limits import StoreLimits
@@ -108,7 +109,7 @@ class Recovery:
         """Read the newest journal, and go on in a new one that holds the same records."""
         series = Series(self.files, self.directory.journal, ".journal", self.directory.key)
         series.read_newest()
-        recovered.report.extend(series.report)
+        recovered.report.extend(sentences(series.findings))
         series.collect_topology(recovered.topology)
         journal.number = series.highest_number
         journal.written = series.last_batch
@@ -126,18 +127,18 @@ class Recovery:
         """Read log and queue segments; begin a new log segment."""
         series = Series(self.files, self.directory.log, ".log", self.directory.key)
         series.read_all()
-        recovered.report.extend(series.report)
+        recovered.report.extend(sentences(series.findings))
         self.last_batch = series.last_batch
         history = History()
         for piece in series.pieces:
             recovered.batch_count += piece.last - piece.first + 1
             series.read_settlements(piece, history)
-        backlog = QueueSegmentRecovery(self.files, self.directory, history)
+        backlog = QueueSegmentRecovery(self.files, self.directory.queues, self.directory.key, history)
         backlog.read_ledgers(series.numbers())
         number = max(series.highest_number, backlog.highest_log_segment) + 1
         live = LiveContents(history)
         backlog.read_contents(live)
-        recovered.report.extend(backlog.report)
+        recovered.report.extend(sentences(backlog.findings))
         self.begin_log(log, series, number)
         for segment in log.segments:
             data = b""

@@ -5,6 +5,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from broker.store.files import Files
+from broker.store.findings import CUT, DAMAGE, FOREIGN, Finding
 from broker.store.framing import (
     FILE_HEADER_SIZE,
     JOURNAL,
@@ -78,7 +79,7 @@ class Series:
         synced: Every batch up to here was covered by a completed sync.
         highest_number: The highest number of a file.
         tail_first: First batch of the tail that ``take_tail`` takes, or the number that comes next.
-        report: What was cut or is damaged.
+        findings: What was cut or is damaged.
     """
 
     def __init__(self, files: Files, directory: str, suffix: str, key: i64) -> None:
@@ -93,7 +94,7 @@ class Series:
         self.synced: i64 = 0
         self.highest_number: i64 = 0
         self.tail_first: i64 = 1
-        self.report: Final[list[str]] = []
+        self.findings: Final[list[Finding]] = []
         self.cached_index: i64 = -1
         self.cached: bytes = b""
 
@@ -106,7 +107,7 @@ class Series:
                 continue
             number = number_of(name, self.suffix)
             if number < 0:
-                self.report.append(f"{path} is not a file of the broker; it is left alone")
+                self.tell(FOREIGN, f"{path} is not a file of the broker; it is left alone", path, -1, 0)
                 continue
             self.files_found.append(FoundFile(number, path))
             self.highest_number = max(self.highest_number, number)
@@ -147,14 +148,16 @@ class Series:
         has_header = has_file_header(data, self.kind)
         if has_header and header_number(data) != found.number:
             number = int(header_number(data))
-            self.report.append(f"{found.path} calls itself number {number}: a copy, it is passed over")
+            text = f"{found.path} calls itself number {number}: a copy, it is passed over"
+            self.tell(DAMAGE, text, found.path, 0, 0)
             return
         if has_header:
             key = header_key(data)
             found.first = header_first(data)
         elif data.count(b"\0") < len(data):
             size = min(len(data), FILE_HEADER_SIZE)
-            self.report.append(f"damage in {found.path} at offset 0: the file header, {size} octets, is unreadable")
+            text = f"damage in {found.path} at offset 0: the file header, {size} octets, is unreadable"
+            self.tell(DAMAGE, text, found.path, 0, size)
         scanned = Scan(data, key)
         found.synced = scanned.synced
         if found.first < 0 and scanned.runs:
@@ -193,11 +196,11 @@ class Series:
                     continue
                 if run.first < expected:
                     text = f"{found.path} repeats batch {int(run.first)} at offset {int(run.start)}; it is passed over"
-                    self.report.append(text)
+                    self.tell(DAMAGE, text, found.path, run.start, 0)
                     continue
                 if run.first > expected:
                     text = f"batches {int(expected)} to {int(run.first - 1)} are missing before offset {int(run.start)}"
-                    self.report.append(f"{text} of {found.path}; all others are kept")
+                    self.tell(DAMAGE, f"{text} of {found.path}; all others are kept", found.path, run.start, 0)
                 self.pieces.append(Piece(index, run.start, run.end, run.first, run.last))
                 found.ranges.append(run.start)
                 found.ranges.append(run.end)
@@ -208,7 +211,7 @@ class Series:
         self.tell_damage()
         if dropped > 0:
             text = f"{int(dropped)} whole batches behind the cut were dropped too, all from before their first sync"
-            self.report.append(f"{text}; nothing in them was ever confirmed")
+            self.tell(CUT, f"{text}; nothing in them was ever confirmed", "", -1, 0)
 
     def tell_damage(self) -> None:
         """Say of each broken stretch whether it was cut or is damage."""
@@ -217,9 +220,15 @@ class Series:
                 where = f"{found.path} at offset {int(damage.offset)}: {int(damage.size)} octets"
                 after = damage.after if damage.after >= 0 else found.first - 1
                 if after >= self.last_batch:
-                    self.report.append(f"cut {where} behind the last whole batch, as a crash leaves them")
+                    text = f"cut {where} behind the last whole batch, as a crash leaves them"
+                    self.tell(CUT, text, found.path, damage.offset, damage.size)
                 else:
-                    self.report.append(f"damage in {where} are unreadable; everything around them is kept")
+                    text = f"damage in {where} are unreadable; everything around them is kept"
+                    self.tell(DAMAGE, text, found.path, damage.offset, damage.size)
+
+    def tell(self, kind: i64, text: str, path: str, offset: i64, size: i64) -> None:
+        """One more finding."""
+        self.findings.append(Finding(kind, text, path, offset, size))
 
     def octets(self, index: i64) -> bytes:
         """A file's octets; the last one asked for is kept."""

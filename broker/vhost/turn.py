@@ -74,6 +74,8 @@ class Turn:
                     ledger.is_waiting = True
                     self._waiting.append(ledger)
         self.flush()
+        if agenda.long:
+            self._spool()
         if agenda.again:
             # Flushing may also have woken queues whose consumers had no room; both go on in the next turn.
             agenda.due.extend(agenda.again)
@@ -89,6 +91,15 @@ class Turn:
             # disk the store keeps the news and the next turn tries again; any other failure ends the process.
             self.failure = error
             return store.written + 1
+
+    def _spool(self) -> None:
+        """Move what queues have no room for to the spool: now its records have their place in the log."""
+        agenda = self.agenda
+        for queue in agenda.long:
+            queue.ready.spool()
+        agenda.long.clear()
+        if agenda.spool is not None and agenda.spool.failure is not None:
+            self.failure = agenda.spool.failure
 
     def _work_off(self) -> None:
         agenda = self.agenda

@@ -1,6 +1,7 @@
 """The broker as a process of a test: started, signalled and killed by its process id."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,10 +15,19 @@ STOP_S = 20.0
 
 
 def free_port() -> int:
-    """A port of loopback that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nothing listens on now.
+
+    Below Linux's range of ephemeral ports: while the broker is down, a client that tries again from such a port might
+    take it, or be connected to itself.
+    """
+    while True:
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class Daemon:

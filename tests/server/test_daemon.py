@@ -8,6 +8,7 @@ import struct
 import subprocess
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -248,7 +249,7 @@ class Worker(threading.Thread):
             while not self.is_done.is_set():
                 self.live()
         except BaseException as error:  # noqa: BLE001 - a thread's failure is the test's
-            self.error = f"{type(error).__name__}: {error}"
+            self.error = "".join(traceback.format_exception(error))
 
     def live(self) -> None:
         """One connection."""

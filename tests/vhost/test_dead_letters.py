@@ -262,7 +262,7 @@ def test_messages_of_a_queue_that_ends_are_not_dead_lettered(scene: Scene, end: 
     if end == "delete":
         scene.vhost.delete_queue(queue)
     elif end == "purge":
-        assert queue.purge() == 1
+        assert queue.purge([]) == 1
     elif end == "auto-delete":
         scene.vhost.consumer_left(queue)
     else:
