@@ -1,5 +1,6 @@
 """One AMQP socket: asyncio's callbacks on one side, a connection on the other."""
 
+import asyncio
 import logging
 from typing import Any, Final, final
 
@@ -39,6 +40,7 @@ class AmqpSocket(Transport):
     def __init__(self, context: Context, attendant: Attendant) -> None:
         self._context: Final = context
         self._attendant: Final = attendant
+        self._loop: Any = asyncio.get_running_loop()
         self._transport: Any = None
         self._is_closing: bool = False
         self.connection: Connection | None = None
@@ -62,6 +64,12 @@ class AmqpSocket(Transport):
             connection.feed(data)
         except Exception:  # noqa: BLE001 - the outermost edge: a bug ends this connection and no other
             self._fail(connection)
+        if connection.is_choked and not connection.is_held:
+            connection.is_held = True
+            self._transport.pause_reading()
+            if not connection.is_blocked:
+                # The socket took everything: go on when the others have had their turn.
+                self._loop.call_soon(self.resume_writing)
         self._attendant.attend()
 
     def eof_received(self) -> bool:
@@ -108,10 +116,16 @@ class AmqpSocket(Transport):
         connection = self.connection
         if connection is None:
             return
-        if connection.is_held:
+        try:
+            connection.resume()
+        except Exception:  # noqa: BLE001 - as in data_received
+            self._fail(connection)
+        if connection.is_choked:
+            if not connection.is_blocked:
+                self._loop.call_soon(self.resume_writing)
+        elif connection.is_held:
             connection.is_held = False
             self._transport.resume_reading()
-        connection.resume()
         self._attendant.attend()
 
     def _fail(self, connection: Connection) -> None:

@@ -82,6 +82,9 @@ LOG: Final = logging.getLogger("broker.connection")
 EARLY_FRAME_MAX: Final = 8192
 # Octets that may wait in the outbox and in the socket's buffer before deliveries go elsewhere or stay in their queue.
 OUTBOX_LIMIT: Final = 262_144
+# Octets in the outbox at which a peer's further methods wait: a chunk holds eleven thousand basic.get, and each may be
+# answered with a large message.
+CHOKE_BYTES: Final = 4 * 1024 * 1024
 # How long a refused login stays open without a word: RabbitMQ's way to slow down guessing.
 REFUSED_LOGIN_S: Final = 3.0
 FRAME_ERROR_S: Final = 3.0
@@ -107,6 +110,8 @@ class Connection(Outlet):
         exclusive_queues: Queues that go when it goes.
         is_blocked: Its peer does not read: the socket's buffer is full.
         is_held: We do not read from it, because it does not read our answers; so its silence proves nothing.
+        is_choked: It was answered with more than the outbox should hold, so the rest of what it said waits
+            until ``resume``.
         has_published: It has sent at least one message.
         has_channel_qos: ``basic.qos`` without global reaches running consumers as well.
         wants_cancel_notify: The client asked to be told when a queue it consumes from is deleted.
@@ -151,6 +156,7 @@ class Connection(Outlet):
         self.exclusive_queues: Final[dict[bytes, Queue]] = {}
         self.is_blocked: bool = False
         self.is_held: bool = False
+        self.is_choked: bool = False
         self._was_full: bool = False
         self._is_deaf: bool = False  # after octets that are no frames, or in a refused login: nothing is read any more
         self.has_published: bool = False
@@ -169,8 +175,12 @@ class Connection(Outlet):
         if self._is_deaf or self.state == CLOSED:
             return
         data = self._input.joined(data)
-        if not data:
-            return
+        if self.is_choked:
+            self._input.keep(data, 0)
+        elif data:
+            self._go_through(data)
+
+    def _go_through(self, data: bytes) -> None:
         self._turn.begin()
         self._pos = 0
         going = True
@@ -196,7 +206,7 @@ class Connection(Outlet):
                 return
             self._protocol_header(data)
             pos = self._pos
-        while end - pos >= 7 and not self._is_deaf:
+        while end - pos >= 7 and not self._is_deaf and not self.is_choked:
             kind = i64(data[pos])
             number = get_u16(data, pos + 1)
             size = get_u32(data, pos + 3)
@@ -392,6 +402,8 @@ class Connection(Outlet):
             raise HardError(CHANNEL_ERROR, "unexpected command while processing 'tx.commit'")
         else:
             dispatch(channel, method, ArgumentReader(payload))
+            if self.outbox.size > CHOKE_BYTES:
+                self.is_choked = True
 
     def _forget_channel(self, channel: Channel) -> None:
         del self.channels[int(channel.number)]
@@ -501,6 +513,9 @@ class Connection(Outlet):
     def resume(self) -> None:
         """The socket takes octets again."""
         self.is_blocked = False
+        if self.is_choked:
+            self.is_choked = False
+            self.feed(b"")
         if self._was_full:
             self._turn.begin()
             self._wake_consumers()
@@ -558,6 +573,7 @@ class Connection(Outlet):
     def _hang_up(self) -> None:
         """Write what is waiting, then close the socket."""
         self._is_deaf = True
+        self._deadline_s = self.context.clock.monotonic_s() + CLOSE_S
         self.enter(CLOSED)
         self.touch()
 

@@ -26,7 +26,7 @@ class Heartbeat:
         """Must a heartbeat be sent? Asked at any time; looks every half interval."""
         if now_s < self._send_look_s:
             return False
-        self._send_look_s = now_s + interval_s / 2
+        self._send_look_s = _next(self._send_look_s, now_s, interval_s / 2)
         is_silent = sent == self._sent
         self._sent = sent
         return is_silent
@@ -35,10 +35,16 @@ class Heartbeat:
         """Was nothing received during two intervals in a row? Looks every interval: after two to three of them."""
         if now_s < self._receive_look_s:
             return False
-        self._receive_look_s = now_s + interval_s
+        self._receive_look_s = _next(self._receive_look_s, now_s, interval_s)
         if received != self._received:
             self._received = received
             self._silences = 0
             return False
         self._silences += 1
         return self._silences >= 2
+
+
+def _next(look_s: float, now_s: float, interval_s: float) -> float:
+    """The look after the one that was due at ``look_s``; counted from there, so that late ticks do not add up."""
+    following = look_s + interval_s
+    return following if following > now_s else now_s + interval_s

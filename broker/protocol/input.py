@@ -38,6 +38,6 @@ class Input:
 
     def keep(self, data: bytes, pos: i64) -> None:
         """Keep what lies behind ``pos``."""
-        self._have = len(data) - pos
-        if self._have > 0:
+        if pos < len(data):
             self._parts.append(data[pos:] if pos > 0 else data)
+            self._have = len(data) - pos

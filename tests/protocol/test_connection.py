@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pamqp import body, commands, header
 
-from broker.protocol.connection import EARLY_FRAME_MAX, OUTBOX_LIMIT
+from broker.protocol.connection import CHOKE_BYTES, EARLY_FRAME_MAX, OUTBOX_LIMIT
 from broker.protocol.states import CLOSING, RUNNING
 from tests.protocol.stranger import HEADER, Close, Stranger
 from tests.queues.scene import Scene
@@ -292,6 +292,23 @@ def test_channel_error_leaves_the_connection_and_its_other_channels_alone(scene:
 
 
 # --- backpressure
+
+
+def test_answers_stop_at_their_limit_and_go_on_when_the_socket_has_room(scene: Scene) -> None:
+    queue = scene.declare()
+    scene.push(queue, *[bytes(100_000)] * 100)
+    peer = Stranger(scene).with_channel()
+    peer.say(1, *[commands.Basic.Get(queue="q")] * 100)
+    got = peer.names().count("Basic.GetOk")
+    assert CHOKE_BYTES // 100_000 <= got <= CHOKE_BYTES // 100_000 + 2
+    peer.say(1, commands.Basic.Get(queue="q"))  # waits behind the others
+    assert peer.names() == []
+    while peer.connection.is_choked:
+        peer.connection.resume()
+        names = peer.names()
+        got += names.count("Basic.GetOk")
+    assert got == 100
+    assert names[-1] == "Basic.GetEmpty"
 
 
 def test_deliveries_stop_at_the_outbox_limit_and_go_on_when_the_socket_has_room(scene: Scene) -> None:
