@@ -1,6 +1,7 @@
 """Publishing at full speed on one or many connections: repeated octets out, publisher confirms in."""
 
 import selectors
+import socket
 import struct
 from collections.abc import Sequence
 from typing import Final
@@ -55,21 +56,22 @@ class Publishing:
     """One connection that publishes `count` messages as fast as the broker takes them.
 
     Attributes:
+        connection: The socket.
         count: Messages to publish.
         window: Most messages without a confirm; 0 if the channel is not in confirm mode.
         wants: The selector events this waits for; 0 when all is sent and confirmed.
     """
 
-    def __init__(self, client: Client, frames: Sequence[bytes], count: int, window: int = 0) -> None:
+    def __init__(self, connection: socket.socket, frames: Sequence[bytes], count: int, window: int = 0) -> None:
         """Prepare the octets.
 
         Args:
-            client: The connection; its socket becomes non-blocking.
+            connection: An open channel 1 behind it; it becomes non-blocking.
             frames: Messages of one length, sent in turn.
             count: Messages to publish.
             window: Most messages without a confirm.
         """
-        self.client = client
+        self.connection = connection
         self.count = count
         self.window = window
         self.wants = selectors.EVENT_WRITE
@@ -82,7 +84,7 @@ class Publishing:
         self._rest = self._octets[:0]
         self._sent = 0
         self._confirms = Confirms()
-        client.socket.setblocking(False)
+        connection.setblocking(False)
 
     def advance(self, events: int) -> None:
         """Send and receive what the socket allows now, then say in `wants` what to wait for."""
@@ -107,10 +109,10 @@ class Publishing:
             self._rest = self._octets[: take * self._length]
             self._sent += take
         if self._rest:
-            self._rest = self._rest[self.client.socket.send(self._rest) :]
+            self._rest = self._rest[self.connection.send(self._rest) :]
 
     def _receive(self) -> None:
-        octets = self.client.socket.recv(RECEIVE_OCTETS)
+        octets = self.connection.recv(RECEIVE_OCTETS)
         if not octets:
             raise BenchmarkError("the broker closed a publisher's connection")
         self._confirms.feed(octets)
@@ -126,7 +128,7 @@ def publish(flows: Sequence[Publishing]) -> None:
     """
     with selectors.DefaultSelector() as selector:
         for flow in flows:
-            selector.register(flow.client.socket, flow.wants, flow)
+            selector.register(flow.connection, flow.wants, flow)
         while selector.get_map():
             ready = selector.select(SILENCE_SECONDS)
             if not ready:
@@ -135,12 +137,12 @@ def publish(flows: Sequence[Publishing]) -> None:
                 flow = key.data
                 flow.advance(events)
                 if not flow.wants:
-                    selector.unregister(flow.client.socket)
-                    flow.client.socket.setblocking(True)
+                    selector.unregister(flow.connection)
+                    flow.connection.setblocking(True)
                 elif flow.wants != key.events:
-                    selector.modify(flow.client.socket, flow.wants, flow)
+                    selector.modify(flow.connection, flow.wants, flow)
 
 
 def publish_many(client: Client, message: bytes, count: int, window: int = 0) -> None:
     """Publish one message many times on one connection."""
-    publish([Publishing(client, [message], count, window)])
+    publish([Publishing(client.socket, [message], count, window)])

@@ -1,4 +1,4 @@
-"""``ponymqctl``: ask a running broker, over its HTTP API."""
+"""``ponymqctl``: ask a running broker, over its HTTP API; or look into the data directory of a stopped one."""
 
 import json
 from typing import Annotated, Final
@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from broker import __version__
+from broker.cli import log_commands
 from broker.cli.api_client import ApiClient, ApiError
 
 EX_UNAVAILABLE: Final = 69
@@ -17,10 +18,11 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
-        "Ask a running PonyMQ. Data goes to standard output, messages to standard error; exit code 69 means that the "
-        "broker could not be reached or refused."
+        "Ask a running PonyMQ, or look into what a stopped one keeps (log). Data goes to standard output, messages to "
+        "standard error; exit code 69 means that the broker could not be reached or refused."
     ),
 )
+app.add_typer(log_commands.app, name="log")
 
 _QUEUE_COLUMNS: Final = ("vhost", "name", "messages_ready", "messages_unacknowledged", "consumers")
 

@@ -32,6 +32,7 @@ class Counters:
         self.messages_routed: i64 = 0
         self.messages_unroutable_dropped: i64 = 0
         self.messages_unroutable_returned: i64 = 0
+        self.messages_refused: i64 = 0  # for want of memory or disk
         # consumers
         self.delivered_auto_ack: i64 = 0
         self.delivered_manual_ack: i64 = 0

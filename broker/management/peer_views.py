@@ -28,7 +28,7 @@ def connection_view(facts: Facts, connection: Connection) -> Json:
         "node": facts.node.name,
         "type": "network",
         "protocol": PROTOCOL_NAME,
-        "state": "running" if connection.state == RUNNING else "closing",
+        "state": _state(connection),
         "channels": len(running_channels(connection)),
         "channel_max": connection.channel_max,
         "frame_max": connection.frame_max,
@@ -52,6 +52,12 @@ def connection_view(facts: Facts, connection: Connection) -> Json:
     if given_name:
         view["user_provided_name"] = shown(given_name)
     return view
+
+
+def _state(connection: Connection) -> str:
+    if connection.state != RUNNING:
+        return "closing"
+    return "blocked" if connection.is_alarmed else "running"
 
 
 def channel_view(facts: Facts, channel: Channel) -> Json:

@@ -7,7 +7,7 @@ import msgspec
 
 from broker.management.access import Viewer
 from broker.management.facts import Facts
-from broker.management.health import check_store
+from broker.management.health import check_alarms, check_store
 from broker.management.json_values import Json
 from broker.management.listing import Listed, encoded_list, list_query, only_columns
 from broker.management.overview import overview
@@ -81,7 +81,7 @@ class Resources:
                 self._vhost(vhost)
                 return check_store(self._facts)
             case [b"health", b"checks", b"alarms" | b"local-alarms"]:
-                return check_store(self._facts)
+                return check_alarms(self._facts)
             case _:
                 raise not_found()
 

@@ -60,14 +60,22 @@ class Machine:
             cpu = process.cpu_times()
             thread_count = int(process.num_threads())
         open_files = int(process.num_fds()) if hasattr(process, "num_fds") else -1
-        try:
-            disk = shutil.disk_usage(self._data_dir)
-            free, total = disk.free, disk.total
-        except OSError:
-            free, total = -1, -1
+        free, total = self.disk()
         return MachineFigures(
             int(memory.rss), int(memory.vms), float(cpu.user), float(cpu.system), open_files, thread_count, free, total
         )
+
+    def resident_bytes(self) -> int:
+        """Memory of this process that is in RAM: one small read."""
+        return int(self._process.memory_info().rss)
+
+    def disk(self) -> tuple[int, int]:
+        """Room for this user on the disk of the data directory, and the disk's size; -1 if they cannot be read."""
+        try:
+            disk = shutil.disk_usage(self._data_dir)
+        except OSError:
+            return -1, -1
+        return disk.free, disk.total
 
 
 def _memory_limit() -> int:

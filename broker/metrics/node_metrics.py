@@ -9,6 +9,7 @@ from broker.metrics.machine import Machine, MachineFigures
 from broker.metrics.node import Node
 from broker.metrics.totals import Totals
 from broker.store.store import Store
+from broker.vhost.alarms import Alarms
 
 
 def identity_metrics(node: Node, endpoint: str) -> list[Metric]:
@@ -89,15 +90,15 @@ def totals_metrics(totals: Totals) -> list[Metric]:
     return metrics
 
 
-def machine_metrics(machine: Machine, figures: MachineFigures, uptime_s: float) -> list[Metric]:
+def machine_metrics(machine: Machine, figures: MachineFigures, alarms: Alarms, uptime_s: float) -> list[Metric]:
     """The process, its memory and its disk. Figures that the system does not give are left out."""
     metrics = [
         gauge("rabbitmq_erlang_uptime_seconds", "Node uptime", uptime_s),
         gauge("rabbitmq_process_resident_memory_bytes", "Memory used in bytes", figures.resident_bytes),
         gauge(
             "rabbitmq_resident_memory_limit_bytes",
-            "Memory that the process may have: the container's limit, or all of the machine's",
-            machine.memory_limit_bytes,
+            "Memory high watermark in bytes",
+            alarms.memory_limit_bytes or machine.memory_limit_bytes,
         ),
         gauge("process_virtual_memory_bytes", "Virtual memory size in bytes", figures.virtual_bytes),
         gauge("process_resident_memory_bytes", "Resident memory size in bytes", figures.resident_bytes),
@@ -120,11 +121,27 @@ def machine_metrics(machine: Machine, figures: MachineFigures, uptime_s: float) 
             gauge("rabbitmq_disk_space_available_bytes", "Disk space available in bytes", figures.disk_free_bytes)
         )
         metrics.append(
-            # Confirms wait when the disk is full, and not before.
-            gauge("rabbitmq_disk_space_available_limit_bytes", "Free disk space low watermark in bytes", 0)
+            gauge(
+                "rabbitmq_disk_space_available_limit_bytes",
+                "Free disk space low watermark in bytes",
+                alarms.disk_free_limit_bytes,
+            )
         )
         metrics.append(gauge("ponymq_disk_size_bytes", "Size of the data directory's disk", figures.disk_bytes))
     return metrics
+
+
+def alarm_metrics(alarms: Alarms, messages_refused: int) -> list[Metric]:
+    """The resource alarms, and what they cost publishers."""
+    return [
+        gauge("rabbitmq_alarms_memory_used_watermark", "is 1 if VM memory watermark alarm is in effect", alarms.memory),
+        gauge(
+            "rabbitmq_alarms_free_disk_space_watermark",
+            "is 1 if free disk space watermark alarm is in effect",
+            alarms.disk,
+        ),
+        counter("ponymq_messages_refused", "Messages refused for want of memory or disk", messages_refused),
+    ]
 
 
 def store_metrics(store: Store, waiting_channels: int) -> list[Metric]:

@@ -20,7 +20,7 @@ from broker.metrics.families import Metrics, counter, gauge, row_pieces, text_of
 from broker.metrics.machine import Machine
 from broker.metrics.name_pattern import name_pattern
 from broker.metrics.node import Node
-from broker.metrics.node_metrics import identity_metrics, machine_metrics, store_metrics, totals_metrics
+from broker.metrics.node_metrics import alarm_metrics, identity_metrics, machine_metrics, store_metrics, totals_metrics
 from broker.metrics.peer_rows import CHANNEL, CHANNEL_ROWS, CONNECTION, CONNECTION_COARSE, CONNECTION_ROWS
 from broker.metrics.peers import Peers
 from broker.metrics.queue_rows import (
@@ -172,7 +172,8 @@ class Scraper:
             Metrics(persister_metrics(counters, PREFIX)),
             Metrics(ours),
             Metrics(store_metrics(turn.store, turn.waiting_count)),
-            Metrics(machine_metrics(self._machine, self._machine.look(), uptime_s)),
+            Metrics(alarm_metrics(turn.alarms, counters.messages_refused)),
+            Metrics(machine_metrics(self._machine, self._machine.look(), turn.alarms, uptime_s)),
             *self._python,
         )
 

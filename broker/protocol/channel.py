@@ -6,6 +6,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from broker.core.counters import Counters
 from broker.core.errors import (
+    CONNECTION_FORCED,
     FRAME_ERROR,
     NO_ROUTE,
     PRECONDITION_FAILED,
@@ -19,6 +20,7 @@ from broker.protocol.states import CHANNEL_RUNNING, EXPECT_BODY, EXPECT_HEADER, 
 from broker.protocol.transaction import Transaction
 from broker.protocol.unacked import Unacked
 from broker.queues.queue import Queue
+from broker.vhost.alarms import Alarms
 from broker.vhost.confirms import ConfirmLedger
 from broker.vhost.publisher import REFUSED, STORED, UNROUTABLE, Publisher, Route
 from broker.wire.methods import BASIC, BASIC_CANCEL, BASIC_RETURN
@@ -69,6 +71,7 @@ class Channel:
         self.vhost: Final = publisher.vhost
         self._outbox: Final = outbox
         self._counters: Final[Counters] = publisher.vhost.counters
+        self._alarms: Final[Alarms] = connection.context.alarms
         self._max_message_bytes: Final[i64] = connection.context.limits.max_message_bytes
         self._scanner: Final = PropertyScanner()
         # the content being assembled
@@ -185,6 +188,8 @@ class Channel:
         counters.messages_received += 1
         counters.count_body(len(body))
         self.connection.has_published = True
+        if self._alarms.is_on and self._is_refused():
+            return
         transaction = self.transaction
         if transaction is not None:
             publisher.prepare(route, header, body, scanner)
@@ -202,6 +207,30 @@ class Channel:
             if not confirms.is_listed:
                 self.connection.context.turn.watch(confirms)
 
+    def _is_refused(self) -> bool:
+        """Under an alarm: a publish is nacked on a confirming channel, and taken in the time of grace on others.
+
+        Raises:
+            HardError: 320, no confirms and the time is up. The close frame blames no method.
+        """
+        may_publish = self.connection.may_publish()
+        confirms = self.confirms
+        if confirms.is_selected:
+            self._counters.messages_received_confirm += 1
+            confirms.published(False, True)
+            if not confirms.is_listed:
+                self.connection.context.turn.watch(confirms)
+        elif may_publish:
+            return False
+        self.expects = EXPECT_METHOD
+        self._counters.messages_refused += 1
+        if not confirms.is_selected:
+            raise HardError(CONNECTION_FORCED, self._shortage(), names_method=False)
+        return True
+
+    def _shortage(self) -> str:
+        return "broker is " + self._alarms.reason().decode()
+
     def unroutable(self, message: Message, is_mandatory: bool) -> None:
         """No queue took a message: return it if it was mandatory, drop it otherwise. §1.8.3.10."""
         if not is_mandatory:
@@ -217,8 +246,12 @@ class Channel:
         """Apply a transaction: publishes first, then settlements; ``tx.commit-ok`` follows from the ledger.
 
         Raises:
-            SoftError: 406, a full queue refused a publish.
+            SoftError: 406, a full queue refused a publish; or publishes are refused because of an alarm, and then
+                nothing at all has been applied.
         """
+        if self._alarms.is_on and transaction.messages:
+            self._counters.messages_refused += len(transaction.messages)
+            raise SoftError(PRECONDITION_FAILED, self._shortage())
         publisher = self._publisher
         is_stored = False
         is_refused = False

@@ -55,12 +55,14 @@ from broker.wire.methods import (
     CHANNEL_CLOSE_OK,
     CHANNEL_OPEN,
     CHANNEL_OPEN_OK,
+    CONNECTION_BLOCKED,
     CONNECTION_CLOSE,
     CONNECTION_CLOSE_OK,
     CONNECTION_OPEN,
     CONNECTION_START,
     CONNECTION_START_OK,
     CONNECTION_TUNE_OK,
+    CONNECTION_UNBLOCKED,
     CONNECTION_UPDATE_SECRET,
     CONNECTION_UPDATE_SECRET_OK,
     FRAME_BODY,
@@ -115,6 +117,8 @@ class Connection(Outlet):
         has_published: It has sent at least one message.
         has_channel_qos: ``basic.qos`` without global reaches running consumers as well.
         wants_cancel_notify: The client asked to be told when a queue it consumes from is deleted.
+        wants_blocked_notify: The client asked to be told when publishers are refused for want of memory or disk.
+        is_alarmed: It publishes under an alarm, and was told so if it wants to know.
     """
 
     def __init__(self, context: Context, transport: Transport, peer: str, is_loopback: bool) -> None:
@@ -142,6 +146,7 @@ class Connection(Outlet):
         self.vhost_name: str = ""
         self.client_properties: Table = {}
         self.wants_cancel_notify: bool = False
+        self.wants_blocked_notify: bool = False
         self.wants_close_on_refusal: bool = False
         self.has_channel_qos: bool = False
         self.publisher: Publisher | None = None
@@ -160,6 +165,8 @@ class Connection(Outlet):
         self._was_full: bool = False
         self._is_deaf: bool = False  # after octets that are no frames, or in a refused login: nothing is read any more
         self.has_published: bool = False
+        self.is_alarmed: bool = False
+        self._alarmed_octets: i64 = 0  # octets_received when it was told: the chunk that was under way
         self.octets_received: i64 = 0
         self.octets_sent: i64 = 0
         self.close_reason: str = ""
@@ -526,17 +533,53 @@ class Connection(Outlet):
         for channel in self.channels.values():
             channel.wake_consumers()
 
+    # --- alarms
+
+    def may_publish(self) -> bool:
+        """Under an alarm: may a publish without confirm still be taken? The publisher is told of the alarm first.
+
+        Everybody has the same time of grace, counted from the alarm and not from the connection: clients that
+        reconnect whenever they are closed would never come to the end of one of their own. Who begins to publish later
+        keeps the chunk that told it, because it could not know.
+        """
+        if not self.is_alarmed:
+            self._block()
+        context = self.context
+        if self._alarmed_octets == self.octets_received:
+            return True
+        return context.clock.monotonic_s() - context.alarms.since_s < context.limits.blocked_grace_s
+
+    def _block(self) -> None:
+        self.is_alarmed = True
+        self._alarmed_octets = self.octets_received
+        if self.wants_blocked_notify:
+            self.outbox.method(0, CONNECTION_BLOCKED, shortstr(self.context.alarms.reason()))
+            self.touch()
+
+    def _look_at_alarms(self) -> None:
+        """Tell a publisher that an alarm is on, or that all are off. RabbitMQ's extension connection.blocked."""
+        if self.context.alarms.is_on:
+            if self.has_published and not self.is_alarmed:
+                self._block()
+        elif self.is_alarmed:
+            self.is_alarmed = False
+            if self.wants_blocked_notify:
+                self.outbox.method(0, CONNECTION_UNBLOCKED, b"")
+                self.touch()
+
     # --- time and the end
 
     def tick(self, now_s: float) -> None:
-        """Look at the deadlines and the heartbeats. Call it twice a second, and flush the turn afterwards."""
+        """Look at the deadlines, the alarms and the heartbeats. Call it twice a second; flush the turn afterwards."""
         if self.state != RUNNING or self._is_deaf:
             if now_s >= self._deadline_s:
                 if not self.close_reason:
                     name = CONNECTION_STATE_NAMES[int(self.state)]
                     self.close_reason = f"handshake timeout in state {name}"
                 self.transport.abort()
-        elif self.heartbeat_s > 0:
+            return
+        self._look_at_alarms()
+        if self.heartbeat_s > 0:
             if not self.is_held and self._heartbeat.is_peer_dead(now_s, self.octets_received, float(self.heartbeat_s)):
                 self.close_reason = f"missed heartbeats from client, timeout: {self.heartbeat_s}s"
                 self.transport.abort()

@@ -10,6 +10,7 @@ from broker.core.clock import Clock
 from broker.core.counters import Counters
 from broker.core.message import Queued
 from broker.queues.queue import Queue
+from broker.vhost.alarms import Alarms
 from broker.vhost.publisher import Publisher
 from broker.vhost.turn import Turn
 
@@ -32,6 +33,7 @@ class ConnectionLimits:
         consumers_per_channel: 0 for no limit.
         has_py_amqp_qos: ``basic.qos`` without global from py-amqp reaches running consumers too, so that Celery's ETA
             tasks do not starve a worker.
+        blocked_grace_s: From an alarm to the end of those who publish without confirms and do not stop.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class ConnectionLimits:
         max_connections: i64,
         consumers_per_channel: i64,
         has_py_amqp_qos: bool,
+        blocked_grace_s: float = 10.0,
     ) -> None:
         self.frame_max: Final[i64] = frame_max
         self.channel_max: Final[i64] = channel_max
@@ -53,6 +56,7 @@ class ConnectionLimits:
         self.max_connections: Final[i64] = max_connections
         self.consumers_per_channel: Final[i64] = consumers_per_channel
         self.has_py_amqp_qos: Final = has_py_amqp_qos
+        self.blocked_grace_s: Final = blocked_grace_s
 
 
 @final
@@ -66,6 +70,7 @@ class Context:
         limits: What a peer may ask for.
         clock: For deadlines.
         counters: Totals.
+        alarms: Whether publishers are refused for want of memory or disk.
         server_properties: What ``connection.start`` says about this broker.
         connections: Open ones by number.
     """
@@ -78,6 +83,7 @@ class Context:
         self.limits: Final = limits
         self.clock: Final = clock
         self.counters: Final[Counters] = turn.counters
+        self.alarms: Final[Alarms] = turn.alarms
         self.server_properties: Final = server_properties
         self.connections: Final[dict[int, Connection]] = {}
         self._last_id: i64 = 0

@@ -44,6 +44,7 @@ def start_ok(connection: "Connection", reader: ArgumentReader) -> None:
     reader.end()
     capabilities = _table(properties.get(b"capabilities"))
     connection.wants_cancel_notify = _is_true(capabilities.get(b"consumer_cancel_notify"))
+    connection.wants_blocked_notify = _is_true(capabilities.get(b"connection.blocked"))
     context = connection.context
     is_py_amqp = text_of(properties.get(b"product")) == b"py-amqp"
     connection.has_channel_qos = is_py_amqp and context.limits.has_py_amqp_qos

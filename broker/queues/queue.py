@@ -122,6 +122,16 @@ class Queue(Enqueuer):
             self._agenda.due.append(self)
         return True
 
+    def take_back(self, first_position: i64) -> None:
+        """The disk is full: forget the messages that the store has given up and nobody was handed.
+
+        Nothing is dead-lettered: they were never taken in, and their publishers are told so.
+
+        Args:
+            first_position: Of those of the present turn; the ones given up are marked SETTLED.
+        """
+        self.ready_bytes -= self.ready.take_back(first_position)
+
     def restore(self, queued: Queued) -> None:
         """Put back a message that the store recovered; its expiry counts from when it was published."""
         message = queued.message

@@ -5,7 +5,7 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import PENDING, Queued
+from broker.core.message import PENDING, SETTLED, Queued
 from broker.queues.window import MESSAGE_OVERHEAD, TIGHT_CHUNK_BYTES, MemoryWindow
 from broker.store.spool import SpooledLine
 
@@ -48,6 +48,14 @@ class Ready:
 
     def spool(self) -> None:
         """Move what the window has no room for to the disk."""
+
+    def take_back(self, first_position: i64) -> i64:
+        """Remove the messages from this position on that are marked SETTLED. Only for messages of the present turn.
+
+        Returns:
+            Octets of their bodies.
+        """
+        raise NotImplementedError
 
     def put_back(self, returned: list[Queued]) -> None:
         """Return messages that ``take`` gave out to their places, by position."""
@@ -207,6 +215,54 @@ class FifoReady(Ready):
         self._memory += size
         window.used += size
 
+    def take_back(self, first_position: i64) -> i64:
+        octets: i64 = 0
+        kept: list[Queued] = []
+        last = self._pop_last(first_position)
+        while last is not None:
+            if self._window is not None:
+                self._account(last, -1)
+            self.count -= 1
+            if last.log_segment == SETTLED:
+                octets += len(last.message.body)
+            else:
+                kept.append(last)
+            last = self._pop_last(first_position)
+        if self._head == len(self._fresh):
+            self._fresh.clear()
+            self._head = 0
+        kept.reverse()
+        for queued in kept:
+            self.push(queued)
+        back: list[Queued] = []
+        for queued in self._returned:  # handed out and put back within the turn
+            if queued.position >= first_position and queued.log_segment == SETTLED:
+                octets += len(queued.message.body)
+                self.count -= 1
+            else:
+                back.append(queued)
+        self._returned = back
+        return octets
+
+    def _pop_last(self, first_position: i64) -> Queued | None:
+        """The message at the end of the line, unless it is older than this position.
+
+        The end is in memory: nothing is spooled before the store has a place for it, and the store has none yet.
+        """
+        if self._tail:
+            if self._tail[-1].position < first_position:
+                return None
+            return self._tail.pop()
+        fresh = self._fresh
+        if self._head >= len(fresh):
+            return None
+        last = fresh[-1]
+        assert last is not None
+        if last.position < first_position:
+            return None
+        fresh.pop()
+        return last
+
     def clear(self) -> None:
         self.count = 0
         self._fresh = []
@@ -285,6 +341,14 @@ class PriorityReady(Ready):
     def take(self) -> Queued:
         self.count -= 1
         return self._highest().take()
+
+    def take_back(self, first_position: i64) -> i64:
+        octets: i64 = 0
+        for level in self._levels:
+            before = level.count
+            octets += level.take_back(first_position)
+            self.count -= before - level.count
+        return octets
 
     def put_back(self, returned: list[Queued]) -> None:
         self.count += len(returned)

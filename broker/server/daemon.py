@@ -11,12 +11,14 @@ import time
 import uvloop
 
 from broker.management.listener import Listener
+from broker.metrics.machine import Machine
 from broker.net.listener import bound_port, listen
 from broker.server.banner import StartReport, announce
 from broker.server.engine import Engine
 from broker.server.heart import Heart
 from broker.server.logs import set_up_logging
 from broker.server.notify import ServiceManager
+from broker.server.resources import ResourceMonitor
 from broker.server.web import WebPorts
 from broker.settings.exposure import bind_refusal
 from broker.settings.model import Settings
@@ -66,8 +68,14 @@ class Daemon:
         except StoreError as error:
             LOG.critical("not started", extra={"reason": str(error)})
             return EXIT_FAILED
-        heart = Heart(engine.context, self._stop_wanted.set)
-        web = WebPorts(self._settings, engine)
+        settings = self._settings
+        machine = Machine(settings.data_dir)
+        monitor = ResourceMonitor(engine.context.alarms, machine, settings.limits, settings.store.segment_bytes)
+        monitor.look(
+            engine.context.clock.monotonic_s()
+        )  # before the first client, whose first publish may be one too many
+        heart = Heart(engine.context, self._stop_wanted.set, monitor)
+        web = WebPorts(settings, engine)
         self._catch_signals()
         try:
             server = await self._open(engine, heart, web)

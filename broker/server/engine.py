@@ -106,6 +106,7 @@ def _limits(settings: Settings) -> ConnectionLimits:
         max_connections=amqp.max_connections,
         consumers_per_channel=amqp.max_consumers_per_channel,
         has_py_amqp_qos=amqp.py_amqp_qos,
+        blocked_grace_s=amqp.blocked_grace_s,
     )
 
 

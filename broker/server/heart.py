@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from broker.definitions.journal import topology_records
 from broker.net.amqp_socket import Attendant
 from broker.protocol.context import Context
+from broker.server.resources import ResourceMonitor
 from broker.store.errors import StoreError
 from broker.store.retire_job import RetireJob
 from broker.store.sync_job import SyncJob
@@ -16,6 +17,7 @@ from broker.store.sync_job import SyncJob
 LOG = logging.getLogger("broker.server")
 
 TICK_S = 0.5  # heartbeats are looked at every half interval, and the shortest interval is a second
+HOUSE_REST_S = 10.0  # housekeeping that found the disk full is not tried again before
 
 
 class Heart(Attendant):
@@ -27,14 +29,23 @@ class Heart(Attendant):
         failure: Why the store can no longer be trusted; the daemon ends the process. None while all is well.
     """
 
-    def __init__(self, context: Context, on_failure: Callable[[], None]) -> None:
-        """Serve ``context`` on the running loop; ``on_failure`` is called once, when the store has failed."""
+    def __init__(
+        self, context: Context, on_failure: Callable[[], None], monitor: ResourceMonitor | None = None
+    ) -> None:
+        """Serve ``context`` on the running loop.
+
+        Args:
+            context: The broker.
+            on_failure: Called once, when the store has failed.
+            monitor: Looks after memory and free disk; without it only a full disk raises an alarm.
+        """
         super().__init__()
         self._context = context
         self._turn = context.turn
         self._store = context.turn.store
         self._loop = asyncio.get_running_loop()
         self._on_failure = on_failure
+        self._monitor = monitor
         self._sync_worker = ThreadPoolExecutor(1, "sync")
         self._retire_worker = ThreadPoolExecutor(1, "retire")
         self._sync: SyncJob | None = None
@@ -44,6 +55,7 @@ class Heart(Attendant):
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_ms = 0
         self._is_out_of_space = False
+        self._house_rests_until_s = 0.0
         self._is_stopped = False
         self._ticking = self._loop.call_later(TICK_S, self._tick)
         self.failure: StoreError | None = None
@@ -112,7 +124,7 @@ class Heart(Attendant):
             self._fail(error)
         elif not self._is_out_of_space:
             self._is_out_of_space = True
-            LOG.error("disk full: confirms wait until there is room", extra={"reason": str(error)})
+            LOG.error("disk full: publishers are refused until there is room", extra={"reason": str(error)})
 
     def _fail(self, error: StoreError) -> None:
         """Nothing is confirmed any more; the process must end and start again with what is on the disk."""
@@ -125,24 +137,36 @@ class Heart(Attendant):
 
     def _tick(self) -> None:
         self._ticking = self._loop.call_later(TICK_S, self._tick)
-        self._turn.begin()
         now_s = self._context.clock.monotonic_s()
+        self.look_at_resources(now_s)
+        self._turn.begin()
         for connection in list(self._context.connections.values()):
             connection.tick(now_s)
         self._turn.finish()
-        if self._is_out_of_space and not self._store.has_news:
+        self.attend()
+        self.keep_house(now_s)
+
+    def look_at_resources(self, now_s: float) -> None:
+        """Before the connections are looked at, so that they tell their peers of a change at once."""
+        if self._monitor is not None:
+            self._monitor.look(now_s)
+        turn = self._turn
+        if turn.alarms.is_disk_full and self.failure is None:
+            turn.try_again()
+        if self._is_out_of_space and not turn.alarms.is_disk_full:
             self._is_out_of_space = False
             LOG.info("disk has room again: everything that waited has been written")
-        self.attend()
-        self._keep_house()
 
-    def _keep_house(self) -> None:
+    def keep_house(self, now_s: float) -> None:
+        """Do what nobody waits for: shorten the journal, retire old segments."""
         if self.failure is not None:
             return
         store = self._store
         spool = self._turn.agenda.spool
         if spool is not None and spool.garbage:
             self._retire_worker.submit(spool.unlink, spool.take_garbage())
+        if now_s < self._house_rests_until_s:
+            return
         try:
             if self._sync is None and store.journal_garbage > store.limits.journal_garbage_bytes:
                 store.compact_journal(topology_records(self._turn))
@@ -152,7 +176,7 @@ class Heart(Attendant):
                     lambda _: self._loop.call_soon_threadsafe(self._end_retire)
                 )
         except StoreError as error:
-            self._write_failed(error)
+            self._house_failed(error)
 
     def _end_retire(self) -> None:
         job = self._retire
@@ -163,7 +187,15 @@ class Heart(Attendant):
             for sentence in self._store.finish_retire(job):
                 LOG.warning("retirement of the log", extra={"found": sentence})
         except StoreError as error:
-            self._write_failed(error)
+            self._house_failed(error)
+
+    def _house_failed(self, error: StoreError) -> None:
+        """Without room, old files stay as they are: no promise rests on it, so this alone is no alarm."""
+        if not error.is_no_space:
+            self._fail(error)
+            return
+        self._house_rests_until_s = self._context.clock.monotonic_s() + HOUSE_REST_S
+        LOG.warning("no room to move old messages or to shorten the journal", extra={"reason": str(error)})
 
     async def stop(self) -> None:
         """Stop the timers and wait for the jobs under way. The store may be closed afterwards."""

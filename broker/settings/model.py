@@ -49,6 +49,17 @@ class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     max_consumers_per_channel: Annotated[
         int, Meta(ge=0, le=10_000_000, description="Consumers on one channel; 0 for no limit.")
     ] = 0
+    blocked_grace_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description=(
+                "Under a memory or disk alarm, how long messages of publishers without confirms are still taken; "
+                "then their connections are closed with 320. Publishers with confirms get basic.nack at once."
+            ),
+        ),
+    ] = 10.0
     product: Annotated[
         str,
         Meta(
@@ -76,13 +87,40 @@ class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = True
 
 
+class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """When publishers are refused to protect the machine. Consumers go on."""
+
+    memory_high_watermark: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1e13,
+            description=(
+                "Memory of the process above which publishers are refused: up to 1 as a share of the machine's memory "
+                "(or the container's), above 1 in octets. 0 refuses always."
+            ),
+        ),
+    ] = 0.6
+    disk_free_limit_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_152_921_504_606_846_976,
+            description=(
+                "Free disk under which publishers are refused. 0 for the largest of 1 GiB, 5 % of the disk and three "
+                "segments, but at most 10 % of the disk."
+            ),
+        ),
+    ] = 0
+
+
 class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The sizes of the log on disk."""
 
     segment_bytes: Annotated[
         int,
         Meta(ge=65_536, le=1_073_741_824, description="Size at which a segment of the commit log is sealed."),
-    ] = 67_108_864
+    ] = 33_554_432
     log_bytes: Annotated[
         int,
         Meta(
@@ -137,4 +175,5 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     uvloop: Annotated[bool, Meta(description="Run on uvloop; false for asyncio's own loop, which is slower.")] = True
     log: LogSettings = LogSettings()
     amqp: AmqpSettings = AmqpSettings()
+    limits: LimitSettings = LimitSettings()
     store: StoreSettings = StoreSettings()

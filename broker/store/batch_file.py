@@ -100,6 +100,24 @@ class BatchFile:
             raise failed("write", self.path, error, RESTART) from error
         self.size = end
 
+    def reserve(self, octets: i64) -> None:
+        """Reserve disk behind the last batch.
+
+        Raises:
+            StoreError: ``is_no_space`` if it does not fit; any other error as ``append``.
+        """
+        end = self.size + octets
+        if end <= self.allocated:
+            return
+        try:
+            self.files.allocate(self.descriptor, self.size, octets)
+        except OSError as error:
+            self.cut_back()  # what was reserved of it would take room from others
+            if is_no_space(error):
+                raise out_of_space("reserve", self.path, error) from error
+            raise failed("reserve", self.path, error, RESTART) from error
+        self.allocated = end
+
     def cut_back(self) -> None:
         """Undo an unfinished append. If that fails too, recovery cuts the torn batch at the end of the last file."""
         try:

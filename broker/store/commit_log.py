@@ -10,6 +10,10 @@ from broker.store.framing import FILE_HEADER_SIZE, LOG
 from broker.store.limits import StoreLimits
 from broker.store.places import LogSegment
 
+# A disk that was full has room again when this many octets can be reserved. Little, because settlements need little,
+# and it is settlements that make room.
+LEAST_ROOM: Final = 65_536
+
 
 def log_path(directory: str, number: i64) -> str:
     """Where the segment with this number is."""
@@ -83,6 +87,16 @@ class CommitLog:
         self.begin(following, number, fresh)
         file.trim()
         return fresh
+
+    def find_room(self) -> None:
+        """Reserve disk behind the last batch of the active segment; given back when the segment is sealed.
+
+        Raises:
+            StoreError: ``is_no_space`` if there is none.
+        """
+        if self.file is None:
+            raise AssertionError("the log was asked for room before it was recovered")
+        self.file.reserve(LEAST_ROOM)
 
     def trim(self) -> None:
         """Give the reserve back: nothing more is coming."""

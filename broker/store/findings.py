@@ -6,7 +6,9 @@ from mypy_extensions import i64, mypyc_attr
 
 FOREIGN: Final = 1  # a name that the broker did not make; it is left alone
 CUT: Final = 2  # the torn end of a crash: octets, or whole batches, that no sync had covered
-DAMAGE: Final = 3  # something that was there once cannot be read, or is not where it belongs
+DAMAGE: Final = 3  # something that was there once cannot be read
+HEADER: Final = 4  # a file header is lost; the batches behind it prove themselves
+PASSED: Final = 5  # a copy of what is elsewhere, or was; nothing is taken from it
 
 
 @final

@@ -24,16 +24,38 @@ def journal_path(directory: str, number: i64) -> str:
     return f"{directory}/{int(number):016x}.journal"
 
 
+@final
+@mypyc_attr(native_class=True)
+class TopologyCursor:
+    """Walks over the records of one batch, each with its length in front.
+
+    Attributes:
+        start: Offset of the octets of the record that ``next`` came to.
+        after: Offset behind them.
+    """
+
+    def __init__(self, start: i64, end: i64) -> None:
+        self.end: Final[i64] = end
+        self.start: i64 = start
+        self.after: i64 = start
+
+    def next(self, data: bytes) -> bool:
+        """Go to the next record; false when there is none."""
+        at = self.after
+        if at + 4 > self.end:
+            return False
+        self.start = at + 4
+        self.after = at + 4 + i64(read_i32_le(data, at))
+        return True
+
+
 def read_topology(data: bytes, start: i64, end: i64, records: list[bytes]) -> None:
     """Take in the records of whole batches between two offsets."""
     at = start
     while at < end:
-        record = at + BATCH_HEADER_SIZE
-        stop = settlements_start(data, at)
-        while record + 4 <= stop:
-            size = i64(read_i32_le(data, record))
-            records.append(data[record + 4 : record + 4 + size])
-            record += 4 + size
+        record = TopologyCursor(at + BATCH_HEADER_SIZE, settlements_start(data, at))
+        while record.next(data):
+            records.append(data[record.start : record.after])
         at = batch_end(data, at)
 
 

@@ -17,6 +17,8 @@ class LogSegment:
         size: Offset behind its last batch.
         ranges: Offsets of its valid batches, start and end by turns; what a recovery passed over lies between them.
         live: Messages in it that are not settled, each queue's copy counted.
+        stored: Messages that were ever stored in it, counted likewise; after a restart, those that were live then.
+        content_bytes: Octets of their records.
         emptied: The batch that settles the last of them; the file may go when a sync has covered it.
         descriptor: Open while it is written or waits for its last sync, else -1.
         is_sealed: Nothing is written to it any more.
@@ -30,10 +32,17 @@ class LogSegment:
         self.size: i64 = size
         self.ranges: list[int] = []
         self.live: i64 = 0
+        self.stored: i64 = 0
+        self.content_bytes: i64 = 0
         self.emptied: i64 = 0
         self.descriptor: int = -1
         self.is_sealed: bool = False
         self.is_synced: bool = False
+
+    @property
+    def live_bytes(self) -> i64:
+        """About how many of its octets are still wanted, if its messages are of one size."""
+        return self.content_bytes * self.live // self.stored if self.stored > 0 else 0
 
 
 @final
@@ -106,6 +115,7 @@ class QueuePlaces:
         elif position < share.first:
             share.first = position
         segment.live += 1
+        segment.stored += 1
 
     def share_in(self, segment: LogSegment, position: i64) -> Share:
         """The share in a segment that is not the newest's; usually it is new, too."""

@@ -6,7 +6,7 @@ from librt.strings import read_i64_le
 from mypy_extensions import i64, mypyc_attr
 
 from broker.store.files import Files
-from broker.store.findings import DAMAGE, FOREIGN, Finding
+from broker.store.findings import DAMAGE, FOREIGN, HEADER, Finding
 from broker.store.framing import (
     FILE_HEADER_SIZE,
     LEDGER,
@@ -121,14 +121,19 @@ class QueueSegmentRecovery:
         for shares in self.shares.values():
             for share in shares:
                 data = self.files.read(share.path)
-                key = header_key(data) if has_file_header(data, QUEUE_SEGMENT) else self.key
-                scan = Scan(data, key)
-                for run in scan.runs:
+                for run in self.scan_segment(share, data):
                     live.read_batches(data, run.start, run.end, share.log_segment)
-                    # Settled or not: whatever lies in the file must find its settlement in the ledger one day.
-                    share.last = max(share.last, last_position(data, run))
-                for damage in scan.damage:
-                    self.tell_damage(share.path, damage, "everything around them is kept")
+
+    def scan_segment(self, share: Share, data: bytes) -> list[Run]:
+        """Find the whole batches of one queue segment."""
+        key = header_key(data) if has_file_header(data, QUEUE_SEGMENT) else self.key
+        scan = Scan(data, key)
+        for run in scan.runs:
+            # Settled or not: whatever lies in the file must find its settlement in the ledger one day.
+            share.last = max(share.last, last_position(data, run))
+        for damage in scan.damage:
+            self.tell_damage(share.path, damage, "everything around them is kept")
+        return scan.runs
 
     def tell(self, kind: i64, text: str, path: str, offset: i64, size: i64) -> None:
         """One more finding."""
@@ -137,7 +142,7 @@ class QueueSegmentRecovery:
     def tell_header(self, path: str) -> None:
         """A file has lost its header."""
         text = f"damage in {path} at offset 0: the file header is unreadable"
-        self.tell(DAMAGE, text, path, 0, FILE_HEADER_SIZE)
+        self.tell(HEADER, text, path, 0, FILE_HEADER_SIZE)
 
     def tell_damage(self, path: str, damage: Damage, consequence: str) -> None:
         """Octets of a file cannot be read."""

@@ -52,6 +52,11 @@ def put_content_head(out: BytesWriter, message: Message, targets: i64) -> None:
     out.write(header)
 
 
+def record_size(message: Message) -> i64:
+    """Octets of a content record with one place."""
+    return CONTENT_HEAD_SIZE + len(message.route) + len(message.header) + len(message.body) + TARGET_SIZE
+
+
 def put_target(out: BytesWriter, log_id: i64, position: i64) -> None:
     """One place of a content."""
     write_i64_le(out, log_id)
@@ -226,6 +231,7 @@ class History:
     def __init__(self) -> None:
         self.queues: Final[dict[int, QueueHistory]] = {}
         self.is_closed: bool = False  # the last batch read was the mark of a clean stop
+        self.record_count: i64 = 0  # settlements read
 
     def queue(self, log_id: i64) -> QueueHistory:
         """The history of one queue, empty at first."""
@@ -248,6 +254,7 @@ class History:
         record = SettlementReader(data, start, end)
         self.is_closed = False
         while record.next():
+            self.record_count += 1
             kind = record.kind
             if kind == CLOSED:
                 self.is_closed = True
@@ -290,10 +297,12 @@ class LiveContents:
     Attributes:
         history: What is settled; positions that contents name are added to it.
         queues: log_id to entries in the order in which they were read.
+        record_count: Content records read, live or not.
     """
 
     def __init__(self, history: History) -> None:
         self.history: Final = history
+        self.record_count: i64 = 0
         self.queues: Final[dict[int, list[RecoveredEntry]]] = {}
 
     def read_batches(self, data: bytes, start: i64, end: i64, log_segment: i64) -> None:
@@ -309,6 +318,7 @@ class LiveContents:
         known_id: i64 = -1
         known: QueueHistory = QueueHistory()
         while record.next():
+            self.record_count += 1
             message: Message | None = None
             target = record.targets
             while target < record.after:

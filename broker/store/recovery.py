@@ -27,7 +27,7 @@ from broker.store.journal import Journal
 from broker.store.limits import StoreLimits
 from broker.store.places import LogSegment, QueuePlaces, Share
 from broker.store.queue_recovery import QueueSegmentRecovery
-from broker.store.records import History, LiveContents, RecoveredEntry, in_order
+from broker.store.records import History, LiveContents, RecoveredEntry, in_order, record_size
 from broker.store.series import Series
 
 
@@ -205,7 +205,9 @@ class Recovery:
                 if found is not None:
                     found.live += 1
                 else:
-                    queue.stored(entry.position, segments[entry.log_segment])
+                    place = segments[entry.log_segment]
+                    queue.stored(entry.position, place)
+                    place.content_bytes += record_size(entry.message)
             places[log_id] = queue
             recovered.queues[log_id] = RecoveredQueue(entries, history.last_position + 1)
             recovered.message_count += len(entries)

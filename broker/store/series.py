@@ -5,7 +5,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from broker.store.files import Files
-from broker.store.findings import CUT, DAMAGE, FOREIGN, Finding
+from broker.store.findings import CUT, DAMAGE, FOREIGN, HEADER, PASSED, Finding
 from broker.store.framing import (
     FILE_HEADER_SIZE,
     JOURNAL,
@@ -149,7 +149,7 @@ class Series:
         if has_header and header_number(data) != found.number:
             number = int(header_number(data))
             text = f"{found.path} calls itself number {number}: a copy, it is passed over"
-            self.tell(DAMAGE, text, found.path, 0, 0)
+            self.tell(PASSED, text, found.path, 0, 0)
             return
         if has_header:
             key = header_key(data)
@@ -157,7 +157,7 @@ class Series:
         elif data.count(b"\0") < len(data):
             size = min(len(data), FILE_HEADER_SIZE)
             text = f"damage in {found.path} at offset 0: the file header, {size} octets, is unreadable"
-            self.tell(DAMAGE, text, found.path, 0, size)
+            self.tell(HEADER, text, found.path, 0, size)
         scanned = Scan(data, key)
         found.synced = scanned.synced
         if found.first < 0 and scanned.runs:
@@ -196,7 +196,7 @@ class Series:
                     continue
                 if run.first < expected:
                     text = f"{found.path} repeats batch {int(run.first)} at offset {int(run.start)}; it is passed over"
-                    self.tell(DAMAGE, text, found.path, run.start, 0)
+                    self.tell(PASSED, text, found.path, run.start, 0)
                     continue
                 if run.first > expected:
                     text = f"batches {int(expected)} to {int(run.first - 1)} are missing before offset {int(run.start)}"

@@ -258,6 +258,21 @@ class Store:
             raise
         return self.written
 
+    def find_room(self) -> None:
+        """Reserve disk for what comes next, after a full disk: only a reserve proves that there is room.
+
+        Raises:
+            StoreError: ``is_no_space``: there is none yet. Any other: the store has failed.
+        """
+        if self.is_failed:
+            raise self.refusal()
+        try:
+            self.log.find_room()
+        except StoreError as error:
+            if not error.is_no_space:
+                self.is_failed = True
+            raise
+
     def refusal(self) -> StoreError:
         """What every write and sync after a failure gets."""
         text = f"the store in {self.directory.path} has failed; {RESTART}"
@@ -287,7 +302,9 @@ class Store:
             # A turn with topology alone gets an empty batch: its number is what the answer waits for.
             number = self.written + 1
             size = put_batch(parts, contents_count, self.key, number, self.synced)
+            contents_size = size - len(self.settlements)
             self.log.append(parts, size, number)
+            self.log.active.content_bytes += contents_size
             self.written = number
             self.is_dirty = True
             self.settlements.truncate(0)
@@ -415,15 +432,20 @@ class Store:
             return self.emptied_files > 0 or len(self.forgotten) > 0
         if oldest.live == 0 and oldest.emptied <= self.synced:
             return True
-        return (
-            self.is_log_long(self.log.bytes, len(self.log.segments))
-            or self.emptied_files > 0
-            or len(self.forgotten) > 0
-        )
+        return self.is_log_long() or self.emptied_files > 0 or len(self.forgotten) > 0
 
-    def is_log_long(self, size: i64, count: i64) -> bool:
-        """Tells whether the log should give up its oldest segments."""
-        return size > self.limits.log_bytes or count > self.limits.log_segments
+    def is_log_long(self) -> bool:
+        """Tells whether the log should give up its oldest segments: it is long, and not nearly all of it is wanted."""
+        limits = self.limits
+        size = self.log.bytes
+        count: i64 = len(self.log.segments)
+        has_crumbs = count > limits.log_segments and size < count * limits.segment_bytes // 2
+        if size <= limits.log_bytes and not has_crumbs:
+            return False
+        live: i64 = 0
+        for segment in self.log.segments:
+            live += segment.live_bytes
+        return has_crumbs or live * 100 <= size * limits.dense_percent
 
     def begin_retire(self) -> RetireJob:
         """A job that deletes what is settled and moves old messages out of the log; ``run`` it on a worker thread."""
@@ -461,7 +483,7 @@ class Store:
         segments = self.log.segments
         size = self.log.bytes
         count: i64 = len(segments)
-        is_long = self.is_log_long(size, count)
+        is_long = self.is_log_long()
         for segment in segments:
             if not segment.is_synced:
                 break

@@ -42,6 +42,10 @@ class ConfirmLedger:
         self._accepted_count: i64 = 0
         self._acked_count: i64 = 0  # how many of those have been acked
         self._turn_needs_sync: bool = False
+        # next_tag, _accepted and _accepted_count as they were when the turn began
+        self._turn_tag: i64 = 1
+        self._turn_accepted: i64 = 0
+        self._turn_count: i64 = 0
         self._refused: list[i64] = []
         # Waiting for a sync: accepted tags up to _tags[n], _counts[n] of them since the start, are covered by batch
         # _batches[n]. All ascend.
@@ -68,6 +72,32 @@ class ConfirmLedger:
         self._commit = True
         if is_stored:
             self._turn_needs_sync = True
+
+    def refuse_turn(self) -> i64:
+        """The batch of this turn could not be written: every publish of the turn is to be nacked.
+
+        Those that needed no sync are nacked with the others: a nack promises nothing either way.
+
+        Returns:
+            How many publishes were turned from accepted to refused; 0 if none of them needed the batch.
+        """
+        if not self._turn_needs_sync or self.is_closed:
+            return 0
+        refused = self._accepted_count - self._turn_count
+        self._refused.clear()
+        tag = self._turn_tag
+        while tag < self.next_tag:
+            self._refused.append(tag)
+            tag += 1
+        self._accepted = self._turn_accepted
+        self._accepted_count = self._turn_count
+        self._turn_needs_sync = False
+        return refused
+
+    @property
+    def commits_now(self) -> bool:
+        """A transaction was applied in this turn."""
+        return self._commit
 
     @property
     def is_committing(self) -> bool:
@@ -109,6 +139,9 @@ class ConfirmLedger:
             self._wait_for(self._batches[-1])
         self._turn_needs_sync = False
         self._commit = False
+        self._turn_tag = self.next_tag
+        self._turn_accepted = self._accepted
+        self._turn_count = self._accepted_count
         return bool(self._tags) or self._commit_batch >= 0
 
     def _wait_for(self, batch: i64) -> None:

@@ -3,17 +3,29 @@
 The order is the promise: deliveries and dead letters first, then one write to the commit log, then the confirms that
 need no sync, then one write per connection. So a delivery is never seen by a client before the log could know of it,
 and no confirm leaves before the sync that covers it.
+
+When the disk is full, that one write fails, and nothing of it has reached the log. Then
+- confirmed publishes of the turn are nacked and taken back from where they still wait: no queue delivers later what its
+  publisher was refused. What a consumer already has stays with it, in memory; a nack promises nothing either way.
+- everything that nobody would be told about stays noted, and is written when there is room: messages published without
+  confirms, dead letters (their first queue has let them go already), settlements, topology.
+- ``tx.commit-ok`` waits for the room, with everything else in the same chunk.
+From then on the disk alarm keeps publishers out, and nothing is written before ``try_again`` finds room: the batch
+grows with every turn, and encoding it for nothing each time would cost more and more.
 """
 
-from typing import Final, final
+from typing import Final, cast, final
 
 from mypy_extensions import i64, mypyc_attr
 
 from broker.core.clock import Clock
 from broker.core.counters import Counters
+from broker.core.message import PENDING
 from broker.queues.agenda import Agenda
+from broker.queues.queue import Queue
 from broker.store.errors import StoreError
 from broker.store.store import Store
+from broker.vhost.alarms import Alarms
 from broker.vhost.confirms import ConfirmLedger
 from broker.vhost.dead_letters import route_dead_letter
 from broker.vhost.outlet import Outlet
@@ -27,6 +39,7 @@ class Turn:
 
     Attributes:
         vhosts: By name.
+        alarms: What is short. A full disk is noticed here.
         failure: Why the last write to the store failed; the server decides what follows, and clears it.
     """
 
@@ -39,7 +52,9 @@ class Turn:
         self._ledgers: list[ConfirmLedger] = []
         self._waiting: list[ConfirmLedger] = []
         self._touched: list[Outlet] = []
+        self.alarms: Final = Alarms()
         self.failure: StoreError | None = None
+        self._carried: i64 = 0  # appends at the head of the store's pending that an earlier turn found no room for
 
     def begin(self) -> None:
         """Read the clock and wake the queues whose time has come. Before every chunk."""
@@ -61,10 +76,13 @@ class Turn:
     def finish(self) -> None:
         """Deliver, write the log, confirm, flush."""
         agenda = self.agenda
+        store = self.store
+        published: i64 = len(store.pending)  # dead letters come behind them
         while not agenda.is_empty:
             self._work_off()
-        store = self.store
         written = self._write()
+        if written < 0:
+            written = self._found_no_room(published)
         if self._ledgers:
             ledgers = self._ledgers
             self._ledgers = []
@@ -82,15 +100,69 @@ class Turn:
             agenda.again.clear()
 
     def _write(self) -> i64:
-        """Write the turn's batch. Returns the number that its confirms wait for."""
+        """Write the turn's batch. Returns the number that its confirms wait for; -1 if the disk is full."""
         store = self.store
+        if self.alarms.is_disk_full:
+            return -1 if store.has_news else store.written
         try:
             return store.write()
         except StoreError as error:
-            # Never confirm and hope: what could not be written waits for a batch that does not exist yet. On a full
-            # disk the store keeps the news and the next turn tries again; any other failure ends the process.
             self.failure = error
-            return store.written + 1
+            # Never confirm and hope: after any other failure, which ends the process, the confirms wait for a batch
+            # that will never be.
+            return -1 if error.is_no_space else store.written + 1
+
+    def _found_no_room(self, published: i64) -> i64:
+        """Refuse what can be refused, keep the rest noted.
+
+        Args:
+            published: Up to here the store's pending appends were published, and not dead-lettered.
+
+        Returns:
+            The number of a batch that does not exist yet.
+        """
+        store = self.store
+        self.alarms.set_disk_full(True, self._clock.monotonic_s())
+        commits = False
+        for ledger in self._ledgers:
+            if ledger.commits_now:
+                commits = True
+        if not commits:
+            refused: i64 = 0
+            for ledger in self._ledgers:
+                refused += ledger.refuse_turn()
+            if refused > 0:
+                self.counters.messages_refused += refused
+                self._take_back(self._carried, published)
+        self._carried = len(store.pending)
+        return store.written + 1
+
+    def _take_back(self, first: i64, end: i64) -> None:
+        """The appends from ``first`` to before ``end`` never happened, as far as nobody has seen the messages."""
+        store = self.store
+        first_positions: dict[Queue, int] = {}
+        for i in range(first, end):
+            queued = store.pending[i]
+            if queued.log_segment == PENDING:
+                store.settle(queued)
+                queue = cast("Queue", queued.queue)
+                if queue not in first_positions:
+                    first_positions[queue] = int(queued.position)
+        del store.pending[first:end]
+        for queue, position in first_positions.items():
+            queue.take_back(position)
+
+    def try_again(self) -> None:
+        """The disk was full: see whether there is room now, and write what is noted. Between turns, now and then."""
+        store = self.store
+        try:
+            store.find_room()
+            store.write()
+        except StoreError as error:
+            self.failure = error
+            return
+        self._carried = 0
+        self.alarms.set_disk_full(False, self._clock.monotonic_s())
 
     def _spool(self) -> None:
         """Move what queues have no room for to the spool: now its records have their place in the log."""

@@ -181,6 +181,24 @@ async def test_checks_pass_until_the_store_has_failed(broker: Broker, guest: Htt
     broker.store.is_failed = False
 
 
+async def test_alarms_check_names_what_is_short_and_the_vhost_stays_alive(broker: Broker, guest: Http) -> None:
+    alarms = broker.turn.alarms
+    alarms.set_memory(True, 0.0)
+    alarms.set_disk_low(True, 0.0)
+    for path in ("/api/health/checks/alarms", "/api/health/checks/local-alarms"):
+        answer = await get(guest, path, 503)
+        assert isinstance(answer, dict)
+        assert answer["reason"] == "resource alarm(s) in effect"
+        assert answer["alarms"] == [
+            {"node": "ponymq@test", "resource": "memory"},
+            {"node": "ponymq@test", "resource": "disk"},
+        ]
+    assert await get(guest, "/api/aliveness-test/%2F") == {"status": "ok"}
+    alarms.set_memory(False, 0.0)
+    alarms.set_disk_low(False, 0.0)
+    assert await get(guest, "/api/health/checks/alarms") == {"status": "ok"}
+
+
 # --- queues
 
 

@@ -38,6 +38,8 @@ DASHBOARD = [
     "rabbitmq_global_messages_redelivered_total",
     "rabbitmq_global_messages_acknowledged_total",
     "rabbitmq_resident_memory_limit_bytes",
+    "rabbitmq_alarms_memory_used_watermark",
+    "rabbitmq_alarms_free_disk_space_watermark",
     "rabbitmq_process_resident_memory_bytes",
     "rabbitmq_disk_space_available_bytes",
     "rabbitmq_disk_space_available_limit_bytes",

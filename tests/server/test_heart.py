@@ -13,7 +13,7 @@ from pamqp import commands
 
 from broker.core.clock import Clock
 from broker.queues.queue import DELIVERY_BUDGET
-from broker.server.heart import TICK_S, Heart
+from broker.server.heart import HOUSE_REST_S, TICK_S, Heart
 from broker.store.files import Files
 from tests.queues.scene import Peer, Scene, number
 
@@ -40,6 +40,10 @@ class BrokenFiles(Files):
     def write_some(self, descriptor: int, parts: list[bytes], offset: int) -> int:
         self.fail("write")
         return super().write_some(descriptor, parts, offset)
+
+    def allocate(self, descriptor: int, offset: int, size: int) -> None:
+        self.fail("write")
+        super().allocate(descriptor, offset, size)
 
     def sync(self, descriptor: int) -> None:
         self.fail("sync")
@@ -146,7 +150,7 @@ async def test_a_failed_write_confirms_nothing_and_ends_the_process(body: Body) 
     assert body.hear() == []
 
 
-async def test_a_full_disk_is_survived_and_confirms_leave_when_there_is_room(
+async def test_a_full_disk_is_survived_and_publishers_go_on_when_there_is_room(
     body: Body, caplog: pytest.LogCaptureFixture
 ) -> None:
     body.files.broken = "write"
@@ -154,13 +158,35 @@ async def test_a_full_disk_is_survived_and_confirms_leave_when_there_is_room(
     with caplog.at_level(logging.INFO, "broker.server"):
         body.publish(b"1")
         body.publish(b"2")
-        assert (body.hear(), body.failures) == ([], 0)
+        assert (body.hear(), body.failures) == ([("Basic.Nack", 1), ("Basic.Nack", 2)], 0)
+        body.heart.look_at_resources(0.0)
+        assert body.scene.turn.alarms.disk
         body.files.broken = ""
-        await until(lambda: bool(body.hear()))
-        assert body.hear()[-1] == ("Basic.Ack", 2)
+        await until(lambda: not body.scene.turn.alarms.is_on)
+        body.publish(b"3")
+        await until(lambda: len(body.hear()) == 3)
+        assert body.hear()[-1] == ("Basic.Ack", 3)
         await until(lambda: len(caplog.records) == 2)
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
     assert body.heart.failure is None
+    assert body.scene.bodies(body.queue) == [b"3"]
+
+
+async def test_housekeeping_without_room_rests_and_is_no_alarm(body: Body, caplog: pytest.LogCaptureFixture) -> None:
+    store = body.scene.store
+    body.publish(b"1")
+    await until(lambda: bool(body.hear()))
+    store.journal.garbage = store.limits.journal_garbage_bytes + 1  # worth compacting, as after many declarations
+    body.files.broken = "write"
+    body.files.number = errno.ENOSPC
+    with caplog.at_level(logging.INFO, "broker.server"):
+        for _ in range(3):
+            body.heart.keep_house(0.0)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert not body.scene.turn.alarms.is_on
+    body.files.broken = ""
+    body.heart.keep_house(HOUSE_REST_S)
+    assert store.journal_garbage == 0
 
 
 async def test_a_turn_that_is_left_over_is_run(body: Body) -> None:

@@ -12,7 +12,8 @@ from broker.store.store import Store
 
 State = dict[int, dict[int, tuple[bytes, bool]]]  # log_id -> position -> (body, redelivered)
 
-SMALL = (600, 2000, 128, 50, 2000, 300)  # segment, log, allocate, segments, journal garbage, backlog batch
+# segment, log, allocate, segments, dense percent, journal garbage, backlog batch; live messages move from any long log
+SMALL = (600, 2000, 128, 50, 100, 2000, 300)
 
 
 class QuickFiles(Files):

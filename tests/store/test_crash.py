@@ -166,7 +166,7 @@ def test_a_full_disk_cuts_back_to_the_last_whole_batch_and_the_next_write_brings
     number: int, tmp_path: Path
 ) -> None:
     files = FailingFiles()
-    scene = Scene(tmp_path / "data", files, StoreLimits(1 << 20, 1 << 22, 0))
+    scene = Scene(tmp_path / "data", files, StoreLimits(1 << 20, 1 << 22, 0, dense_percent=100))
     scene.append(b"before", 1)
     scene.write()
     file = next((tmp_path / "data" / "log").iterdir())
@@ -202,7 +202,7 @@ def test_a_full_disk_that_cannot_be_cut_back_ends_the_store(tmp_path: Path) -> N
             raise OSError(errno.EIO, "stuck")
 
     files = Stuck(errno.ENOSPC, 0, True, "write")
-    scene = Scene(tmp_path / "data", files, StoreLimits(1 << 20, 1 << 22, 0))
+    scene = Scene(tmp_path / "data", files, StoreLimits(1 << 20, 1 << 22, 0, dense_percent=100))
     scene.append(b"one", 1)
     files.fails_at = len(files.calls) + 1
     with pytest.raises(StoreError) as failure:

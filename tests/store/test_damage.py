@@ -15,7 +15,7 @@ TWENTY = 20
 
 def twenty_batches(path: Path, syncs: bool = False) -> Scene:
     """A log of twenty small batches: appends to one or two queues, settlements, marks. Ended by a crash."""
-    scene = Scene(path, None, StoreLimits(1 << 20, 1 << 22, 0))
+    scene = Scene(path, None, StoreLimits(1 << 20, 1 << 22, 0, dense_percent=100))
     for number in range(TWENTY):
         scene.append(b"body %02d" % number, *((1, 2) if number % 3 == 0 else (1,)))
         if number % 4 == 3:

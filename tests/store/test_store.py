@@ -20,7 +20,7 @@ def log_bytes(scene: Scene) -> bytes:
 
 
 def roomy() -> StoreLimits:
-    return StoreLimits(1 << 20, 1 << 22, 0)
+    return StoreLimits(1 << 20, 1 << 22, 0, dense_percent=100)
 
 
 def test_nothing_pending_makes_no_call_and_gives_the_same_number(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_a_sync_covers_what_was_written_before_it_began_and_no_more(tmp_path: Pa
 
 
 def test_a_clean_stop_leaves_no_reserve_and_nothing_to_report(tmp_path: Path) -> None:
-    scene = Scene(tmp_path / "data", None, StoreLimits(1 << 20, 1 << 22, 4096))
+    scene = Scene(tmp_path / "data", None, StoreLimits(1 << 20, 1 << 22, 4096, dense_percent=100))
     scene.append(b"one", 1)
     scene.write()
     file = max((tmp_path / "data" / "log").iterdir())
@@ -316,3 +316,22 @@ def test_a_directory_that_cannot_be_made_is_told_with_its_name(tmp_path: Path) -
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="Not a directory"):
         DataDirectory(str(tmp_path / "file" / "data"), QuickFiles())
+
+
+def test_a_long_log_is_left_alone_while_most_of_it_is_wanted(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "data", None, StoreLimits(1 << 16, 1 << 18, 0))
+    kept = 3000
+    for position in range(1, kept + 1):
+        scene.append(b"x" * 100, 1)
+        if position % 50 == 0:
+            scene.write()
+            scene.sync()
+    assert scene.store.log.bytes > 1 << 18
+    assert not scene.store.is_retire_due
+    for position in range(2, kept, 2):
+        scene.settle(1, position)
+    for position in range(3, kept // 2, 2):
+        scene.settle(1, position)
+    scene.write()
+    scene.sync()
+    assert scene.store.is_retire_due

@@ -137,28 +137,6 @@ def test_failed_sync_confirms_nothing_ever(loud: LoudScene) -> None:
     assert isinstance(loud.turn.failure, StoreError)
 
 
-def test_full_disk_withholds_the_confirm_until_room_was_made(loud: LoudScene) -> None:
-    queue = loud.queue()
-    loud.finish()
-    loud.sync()
-    ledger = loud.ledger()
-    loud.diary.write_error = errno.ENOSPC
-    confirm(loud, ledger, loud.publish("", "q"))
-    loud.finish()
-    assert loud.turn.failure is not None
-    assert loud.turn.failure.is_no_space
-    loud.sync()
-    assert loud.told() == []
-    loud.diary.write_error = 0
-    loud.turn.failure = None
-    loud.finish()
-    assert loud.told() == []
-    loud.sync()
-    assert loud.told() == [("ack", 1, False)]
-    assert queue.ready.count == 1
-    assert loud.turn.failure is None
-
-
 def test_transient_message_is_confirmed_at_the_end_of_its_turn(loud: LoudScene) -> None:
     loud.queue()
     loud.finish()

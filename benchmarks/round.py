@@ -1,0 +1,39 @@
+"""One round of one scenario, as a process of its own: ``python -m benchmarks.round``.
+
+It writes one JSON object: ``seconds`` and ``figures``, or ``failed``. Whoever started it may kill its process group.
+"""
+
+import argparse
+import gc
+import json
+import sys
+from dataclasses import asdict
+
+from benchmarks.relay import play_relay
+from benchmarks.scenario import Stage
+from benchmarks.scenarios import BY_NAME
+
+
+def main() -> None:
+    """Play the round that the arguments name."""
+    parser = argparse.ArgumentParser(description="Play one round of one scenario.")
+    parser.add_argument("scenario", choices=BY_NAME)
+    parser.add_argument("count", type=int)
+    parser.add_argument("--port", type=int, default=0, help="AMQP port of the broker; 0 for the byte relay instead")
+    parser.add_argument("--pid", type=int, default=0, help="process id of the broker")
+    words = parser.parse_args()
+    scenario = BY_NAME[words.scenario]
+    gc.disable()
+    try:
+        if words.port:
+            outcome = scenario.play(Stage(words.port, words.pid, words.count))
+        else:
+            outcome = play_relay(scenario, words.count)
+        said = asdict(outcome)
+    except Exception as error:  # noqa: BLE001  the outermost edge: whatever went wrong is the round's result
+        said = {"failed": f"{type(error).__name__}: {error}"}
+    sys.stdout.write(json.dumps(said) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Plays scenarios on brokers: a pilot to find the size of a round, then the rounds, the brokers taking turns."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from benchmarks.broker_process import RELAY, Seat
+from benchmarks.scenario import LIMIT_SECONDS, Outcome, Scenario
+from benchmarks.usage import wait_until_quiet
+
+ROUNDS: Final = 3
+ROUND_SECONDS: Final = 1.0
+TELLING_SECONDS: Final = 0.15
+PILOT_GROWTH: Final = 8
+CHECKOUT: Final = Path(__file__).resolve().parent.parent
+
+
+@dataclass(slots=True)
+class Cell:
+    """What one broker gave in one scenario.
+
+    Attributes:
+        rounds: Outcomes of the rounds, the pilot not among them.
+        failure: Why a round failed; empty if none did. No further round is played then.
+    """
+
+    rounds: list[Outcome] = field(default_factory=list)
+    failure: str = ""
+
+
+Results = dict[str, dict[str, Cell]]  # scenario, then broker
+
+
+class RoundFailedError(Exception):
+    """A round failed or did not end in time; the text says how."""
+
+
+def play_round(scenario: Scenario, count: int, port: int, pid: int, limit_s: float = LIMIT_SECONDS) -> Outcome:
+    """Play one round in a process group of its own; the group is killed when the time is over.
+
+    Args:
+        scenario: What to play.
+        count: How much of it.
+        port: AMQP; 0 for the byte relay.
+        pid: The broker.
+        limit_s: Most seconds that a round may take.
+
+    Raises:
+        RoundFailedError: No outcome.
+    """
+    words = [sys.executable, "-m", "benchmarks.round", scenario.name, str(count), "--port", str(port), "--pid", str(pid)]
+    with subprocess.Popen(  # noqa: S603  our own interpreter and module
+        words, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            said, complained = process.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            raise RoundFailedError(f"did not end in {limit_s:.0f} s") from None
+        finally:
+            end_group(process.pid)
+    if process.returncode or not said:
+        raise RoundFailedError(complained.strip().splitlines()[-1] if complained else f"exit code {process.returncode}")
+    outcome = json.loads(said)
+    if "failed" in outcome:
+        raise RoundFailedError(outcome["failed"])
+    return Outcome(outcome["seconds"], outcome["figures"])
+
+
+def end_group(group: int) -> None:
+    """End what is left of a round: roles that outlived it, or all of it."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+class Runner:
+    """Plays scenarios on the brokers it was given.
+
+    Attributes:
+        results: What was measured so far.
+    """
+
+    def __init__(
+        self, seats: Mapping[str, Seat], rounds: int, count: int, with_relay: bool, say: Callable[[str], None]
+    ) -> None:
+        """Prepare.
+
+        Args:
+            seats: The brokers, running.
+            rounds: Rounds of each scenario on each broker.
+            count: How much each round does, whatever the scenario says; 0 to let it say.
+            with_relay: Measure the byte relay where a scenario has it.
+            say: Takes a line of progress.
+        """
+        self.results: Results = {}
+        self._seats = seats
+        self._rounds = rounds
+        self._count = count
+        self._with_relay = with_relay
+        self._say = say
+
+    def run(self, scenarios: Sequence[Scenario]) -> Results:
+        """Play all scenarios; a failure is a result, not an exception."""
+        for scenario in scenarios:
+            self.run_one(scenario)
+        return self.results
+
+    def run_one(self, scenario: Scenario) -> None:
+        """Play one scenario on every broker, round by round."""
+        names = [*self._seats, *([RELAY] if scenario.relay_ports and self._with_relay else [])]
+        cells = {name: Cell() for name in names}
+        self.results[scenario.name] = cells
+        counts = {name: self._find_count(scenario, name, cells[name]) for name in names}
+        for _ in range(self._rounds):
+            for name, cell in cells.items():
+                if not cell.failure:
+                    outcome = self._play(scenario, name, counts[name], cell)
+                    if not cell.failure:
+                        cell.rounds.append(outcome)
+        for name, cell in cells.items():
+            last = cell.failure or ", ".join(f"{key} {value:,.1f}" for key, value in cell.rounds[-1].figures.items())
+            self._say(f"{scenario.name:22} {name:12} {last}")
+
+    def _find_count(self, scenario: Scenario, name: str, cell: Cell) -> int:
+        """How much takes this broker about ROUND_SECONDS; pilots grow until one took long enough to tell."""
+        if self._count or not scenario.pilot:
+            return self._count or scenario.count
+        count = scenario.pilot
+        while True:
+            seconds = self._play(scenario, name, count, cell).seconds
+            if cell.failure or count >= scenario.count:
+                return count
+            if seconds >= TELLING_SECONDS:
+                return min(max(int(count * ROUND_SECONDS / seconds), scenario.pilot), scenario.count)
+            count = min(count * PILOT_GROWTH, scenario.count)
+
+    def _play(self, scenario: Scenario, name: str, count: int, cell: Cell) -> Outcome:
+        """Play one round; after a failure, which is noted in the cell, the broker is replaced."""
+        try:
+            if name == RELAY:
+                return play_round(scenario, count, port=0, pid=0)
+            seat = self._seats[name]
+            if scenario.is_fresh:
+                seat.renew()
+            wait_until_quiet(seat.broker.pid)
+            return play_round(scenario, count, seat.broker.port, seat.broker.pid)
+        except RoundFailedError as error:
+            cell.failure = str(error)
+            if name != RELAY:
+                self._seats[name].renew()
+            return Outcome(0.0)

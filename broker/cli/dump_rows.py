@@ -1,0 +1,257 @@
+"""Records of the store as rows of a dump: what is wanted, under the names that people gave."""
+
+import base64
+import datetime
+from dataclasses import dataclass
+from typing import Final
+
+from librt.strings import read_i64_le
+
+from broker.cli.peer_text import escaped, preview, quoted
+from broker.cli.queue_names import QueueNames, decoded
+from broker.cli.rows import Row
+from broker.core.errors import AmqpError
+from broker.definitions.records import (
+    BindingGone,
+    BindingRecord,
+    ExchangeRecord,
+    QueueGone,
+    QueueRecord,
+    Record,
+    unpack_table,
+)
+from broker.management.json_values import json_table
+from broker.metrics.text import shown
+from broker.store.records import (
+    CLOSED,
+    DELIVERED,
+    FORGOTTEN,
+    SETTLED_ONE,
+    SETTLED_RANGE,
+    ContentReader,
+    SettlementReader,
+)
+
+PREVIEW_BYTES: Final = 48
+SETTLEMENT_KINDS: Final = {
+    SETTLED_ONE: "settled",
+    SETTLED_RANGE: "settled",
+    DELIVERED: "delivered",
+    FORGOTTEN: "forgotten",
+    CLOSED: "closed",
+}
+EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a dump shows.
+
+    Attributes:
+        queue: Only records about queues of this name; None for all.
+        kinds: Only records of these kinds; empty for all.
+        has_bodies: Bodies and content headers whole.
+    """
+
+    queue: bytes | None = None
+    kinds: frozenset[str] = frozenset()
+    has_bodies: bool = False
+
+
+class RowMaker:
+    """Makes rows, none for a record that was not asked for.
+
+    Attributes:
+        names: Which queue a log_id is.
+    """
+
+    def __init__(self, directory: str, choice: Choice) -> None:
+        """``directory``: files are named relative to it."""
+        self.names = QueueNames()
+        self._prefix = f"{directory.rstrip('/')}/"
+        self._choice = choice
+
+    def wants(self, kind: str) -> bool:
+        """Tells whether records of this kind are shown."""
+        return not self._choice.kinds or kind in self._choice.kinds
+
+    def finding(self, kind: str, path: str, offset: int, text: str) -> list[Row]:
+        """What recovery would tell about a place. Shown for every queue: it may be any queue's."""
+        if not self.wants(kind):
+            return []
+        return [Row(self._short(path) or "-", offset, -1, kind, True, [text], {"text": text})]
+
+    def message(self, path: str, batch: int, record: ContentReader, is_kept: bool) -> list[Row]:
+        """A content with its places."""
+        data = record.data
+        places = [
+            (int(read_i64_le(data, at)), int(read_i64_le(data, at + 8)))
+            for at in range(int(record.targets), int(record.after), 16)
+        ]
+        if not any(self._wants_queue(log_id) for log_id, _ in places):
+            return []
+        message = record.message()
+        exchange, routing_key = route_names(message.route)
+        flags = ["persistent" if message.is_persistent else "transient"]
+        if message.priority:
+            flags.append(f"priority {message.priority}")
+        if message.ttl_ms >= 0:
+            flags.append(f"ttl {message.ttl_ms} ms")
+        at_time = time_text(int(message.timestamp_ms))
+        body = message.body
+        words = [
+            ", ".join(f"{self.names.label(log_id)} position {position}" for log_id, position in places),
+            " ".join(flags),
+            at_time,
+            f"exchange {quoted(exchange)} routing key {quoted(routing_key)}",
+            f"{len(body)} octets {quoted(body) if self._choice.has_bodies else preview(body, PREVIEW_BYTES)}",
+        ]
+        facts: dict[str, object] = {
+            "places": [self._queue_facts(log_id) | {"position": position} for log_id, position in places],
+            "persistent": message.is_persistent,
+            "priority": int(message.priority),
+            "ttl_ms": int(message.ttl_ms) if message.ttl_ms >= 0 else None,
+            "published": at_time,
+            "exchange": shown(exchange),
+            "routing_key": shown(routing_key),
+            "header_octets": len(message.header),
+            "body_octets": len(body),
+            "preview": escaped(body[:PREVIEW_BYTES]),
+        }
+        if self._choice.has_bodies:
+            facts["header_base64"] = base64.b64encode(message.header).decode("ascii")
+            facts["body_base64"] = base64.b64encode(body).decode("ascii")
+        return [Row(self._short(path), int(record.start), batch, "message", is_kept, words, facts)]
+
+    def settlement(self, path: str, batch: int, record: SettlementReader, is_kept: bool) -> list[Row]:
+        """What became of messages, or of a whole queue; or the mark of a clean stop."""
+        number = int(record.kind)
+        kind = SETTLEMENT_KINDS[number]
+        if not self.wants(kind):
+            return []
+        row = Row(self._short(path), int(record.start), batch, kind, is_kept, [])
+        if number == CLOSED:
+            if self._choice.queue is not None:
+                return []
+            row.words.append("the broker was stopped in good order")
+            return [row]
+        log_id = int(record.log_id)
+        if not self._wants_queue(log_id):
+            return []
+        label = self.names.label(log_id)
+        row.facts = self._queue_facts(log_id)
+        first, last = int(record.first), int(record.last)
+        if number == FORGOTTEN:
+            row.words.append(f"{label} is gone")
+        elif number == DELIVERED:
+            row.words.append(f"{label} up to position {last}")
+            row.facts["position"] = last
+        else:
+            row.words.append(f"{label} position {first}" if first == last else f"{label} positions {first} to {last}")
+            row.facts |= {"first": first, "last": last}
+        return [row]
+
+    def topology(self, path: str, offset: int, batch: int, octets: bytes, is_kept: bool) -> list[Row]:
+        """One change of the topology."""
+        record = decoded(octets)
+        if record is None:
+            if not self.wants("undecodable") or self._choice.queue is not None:
+                return []
+            words = [f"{len(octets)} octets {preview(octets, PREVIEW_BYTES)}"]
+            facts: dict[str, object] = {"octets": len(octets), "preview": escaped(octets[:PREVIEW_BYTES])}
+            return [Row(self._short(path), offset, batch, "undecodable", is_kept, words, facts)]
+        kind = str(record.__struct_config__.tag)
+        if not self.wants(kind) or not self._wants_record(record):
+            return []
+        words, facts = topology_words(record)
+        return [Row(self._short(path), offset, batch, kind, is_kept, words, facts)]
+
+    def _short(self, path: str) -> str:
+        return path.removeprefix(self._prefix)
+
+    def _wants_queue(self, log_id: int) -> bool:
+        if self._choice.queue is None:
+            return True
+        name = self.names.find(log_id)
+        return name is not None and name.name == self._choice.queue
+
+    def _wants_record(self, record: Record) -> bool:
+        if self._choice.queue is None:
+            return True
+        if isinstance(record, QueueRecord | QueueGone):
+            return record.name == self._choice.queue
+        if isinstance(record, BindingRecord | BindingGone):
+            return not record.is_to_exchange and record.destination == self._choice.queue
+        return False
+
+    def _queue_facts(self, log_id: int) -> dict[str, object]:
+        name = self.names.find(log_id)
+        if name is None:
+            return {"log_id": log_id, "vhost": None, "queue": None}
+        return {"log_id": log_id, "vhost": name.vhost, "queue": shown(name.name)}
+
+
+def topology_words(record: Record) -> tuple[list[str], dict[str, object]]:
+    """The line and the object of a change of the topology, but for its beginning."""
+    facts: dict[str, object] = {"vhost": record.vhost}
+    if isinstance(record, BindingRecord | BindingGone):
+        kind = "exchange" if record.is_to_exchange else "queue"
+        words = [
+            f"from exchange {quoted(record.source)} to {kind} {quoted(record.destination)}",
+            f"binding key {quoted(record.key)}",
+        ]
+        facts |= {
+            "source": shown(record.source),
+            "destination": shown(record.destination),
+            "destination_type": kind,
+            "binding_key": shown(record.key),
+        }
+        arguments = record.arguments
+    else:
+        words = [quoted(record.name)]
+        facts["name"] = shown(record.name)
+        arguments = b""
+        if isinstance(record, ExchangeRecord):
+            words.append(f"type {escaped(record.kind)}")
+            facts |= {"type": shown(record.kind), "internal": record.is_internal, "auto_delete": record.is_auto_delete}
+            words += ["internal"] * record.is_internal + ["auto-delete"] * record.is_auto_delete
+            arguments = record.arguments
+        elif isinstance(record, QueueRecord):
+            words.append(f"number {record.log_id}")
+            facts |= {"log_id": record.log_id, "auto_delete": record.is_auto_delete}
+            words += ["auto-delete"] * record.is_auto_delete
+            arguments = record.arguments
+    words.append(f"vhost {quoted(record.vhost.encode())}")
+    if arguments:
+        table, text = arguments_text(arguments)
+        facts["arguments"] = table
+        if text:
+            words.append(f"arguments {text}")
+    return words, facts
+
+
+def arguments_text(octets: bytes) -> tuple[object, str]:
+    """Arguments as a JSON value and as text, which is empty for none."""
+    try:
+        table = json_table(unpack_table(octets))
+    except AmqpError as error:
+        return None, f"unreadable: {error}"
+    words = [f"{quoted(name.encode())}={quoted(str(value).encode())}" for name, value in table.items()]
+    return table, " ".join(words)
+
+
+def route_names(route: bytes) -> tuple[bytes, bytes]:
+    """Exchange and routing key of a route, two short strings."""
+    if not route:
+        return b"", b""
+    end = 1 + route[0]
+    return route[1:end], route[end + 1 :]
+
+
+def time_text(timestamp_ms: int) -> str:
+    """When a message was published, in UTC; the bare number if no calendar has it."""
+    try:
+        moment = EPOCH + datetime.timedelta(milliseconds=timestamp_ms)
+    except OverflowError:
+        return f"{timestamp_ms} ms"
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{timestamp_ms % 1000:03d}Z"
