@@ -17,7 +17,7 @@ COMPILED: Final = "compiled"
 INTERPRETED: Final = "interpreted"
 RABBITMQ: Final = "rabbitmq"
 RELAY: Final = "relay"  # not a broker: it has no process between rounds
-BROKERS: Final = (COMPILED, INTERPRETED, RABBITMQ)
+BROKERS: Final[tuple[str, ...]] = (COMPILED, INTERPRETED, RABBITMQ)
 VERSION_SECONDS: Final = 30.0
 
 MakeBroker = Callable[[Path], Broker]
@@ -51,7 +51,7 @@ class RabbitMQAtSpeed(RabbitMQ):
 def ponymq_version(package_parent: Path) -> str:
     """What ``--version`` says of the build in a directory; empty if there is none that runs."""
     environment = os.environ | {"PYTHONPATH": str(package_parent)}
-    said = subprocess.run(  # noqa: S603  our own interpreter and module
+    said = subprocess.run(
         [sys.executable, "-P", "-m", "broker", "--version"],
         env=environment,
         capture_output=True,

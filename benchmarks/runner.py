@@ -54,7 +54,17 @@ def play_round(scenario: Scenario, count: int, port: int, pid: int, limit_s: flo
     Raises:
         RoundFailedError: No outcome.
     """
-    words = [sys.executable, "-m", "benchmarks.round", scenario.name, str(count), "--port", str(port), "--pid", str(pid)]
+    words = [
+        sys.executable,
+        "-m",
+        "benchmarks.round",
+        scenario.name,
+        str(count),
+        "--port",
+        str(port),
+        "--pid",
+        str(pid),
+    ]
     with subprocess.Popen(  # noqa: S603  our own interpreter and module
         words, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
@@ -118,7 +128,7 @@ class Runner:
         cells = {name: Cell() for name in names}
         self.results[scenario.name] = cells
         counts = {name: self._find_count(scenario, name, cells[name]) for name in names}
-        for _ in range(self._rounds):
+        for _ in range(min(self._rounds, scenario.most_rounds or self._rounds)):
             for name, cell in cells.items():
                 if not cell.failure:
                     outcome = self._play(scenario, name, counts[name], cell)

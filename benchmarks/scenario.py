@@ -66,6 +66,7 @@ class Scenario:
         count: How much one round does at most.
         pilot: How much a first, discarded round does; by its speed, later rounds do what takes about a second. 0: every
             round does `count`.
+        most_rounds: For scenarios that take long whatever the broker does; 0: as many rounds as are asked for.
         is_fresh: A new broker for every round, because memory that an earlier round left would be counted.
         relay_ports: Connections to which the byte relay copies everything in this scenario; 0: the relay has no part.
         relay_size: Octets of a message's body for the relay.
@@ -76,6 +77,7 @@ class Scenario:
     play: Callable[[Stage], Outcome]
     count: int
     pilot: int = 0
+    most_rounds: int = 0
     is_fresh: bool = False
     relay_ports: int = 0
     relay_size: int = 100

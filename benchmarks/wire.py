@@ -107,9 +107,7 @@ class Message:
 
     def publish_frames(self) -> bytes:
         """basic.publish, content header and body; the body is the frames' last ``size`` octets but one."""
-        publish = method(
-            60, 40, b"\x00\x00" + short_string(self.exchange) + short_string(self.routing_key) + b"\x00"
-        )
+        publish = method(60, 40, b"\x00\x00" + short_string(self.exchange) + short_string(self.routing_key) + b"\x00")
         header = struct.pack(">HHQ", 60, 0, self.size) + self.properties()
         frames = frame(METHOD, 1, publish) + frame(HEADER, 1, header)
         return frames + frame(BODY, 1, b"x" * self.size) if self.size else frames

@@ -64,7 +64,7 @@ def connect_consumer(stage: Stage, queue: bytes, length: int, acks: bool, one_by
 
 
 def play_flow(flow: Flow, stage: Stage) -> Outcome:
-    """Publish `count` messages and consume them at the same time; ends when all are delivered, settled and confirmed."""
+    """Publish `count` messages and consume them meanwhile; ends when all are delivered, settled and confirmed."""
     names = [stage.name("flow", number) for number in range(flow.queues)]
     publishers = [stage.connect() for _ in names]
     for client, queue in zip(publishers, names, strict=True):
@@ -174,13 +174,15 @@ SCENARIOS: Final = [
         relay_ports=1,
     ),
     flow_scenario("pairs_16", "16 publishers, 16 queues, 16 consumers, acks", 2_000_000, Flow(acks=True, queues=16)),
-    flow_scenario("consumers_100", "1 publisher, 1 queue, 100 consumers, acks", 2_000_000, Flow(acks=True, consumers=100)),
+    flow_scenario(
+        "consumers_100", "1 publisher, 1 queue, 100 consumers, acks", 2_000_000, Flow(acks=True, consumers=100)
+    ),
     flow_scenario(
         "priority",
         "x-max-priority 10, all ten in turn, acks",
         1_000_000,
         Flow(acks=True, arguments={"x-max-priority": 10}, priorities=10),
     ),
-    Scenario("backlog_transient", "fill a queue, then drain it", partial(play_backlog, False), 500_000, is_fresh=True),
-    Scenario("backlog_persistent", "the same, persistent", partial(play_backlog, True), 500_000, is_fresh=True),
+    Scenario("backlog_transient", "fill a queue, then drain it", partial(play_backlog, False), 200_000, is_fresh=True),
+    Scenario("backlog_persistent", "the same, persistent", partial(play_backlog, True), 200_000, is_fresh=True),
 ]

@@ -139,7 +139,7 @@ def consume_steadily(client: Client, length: int, count: int) -> list[float]:
 
 
 def play_steady(beside_a_flood: bool, stage: Stage) -> Outcome:
-    """Persistent messages with confirms and acks at a steady rate; the flood goes to another queue as fast as it can."""
+    """Persistent messages with confirms and acks at a steady rate; a flood goes to another queue as fast as it can."""
     queue, flooded = stage.name("steady"), stage.name("flooded")
     publisher, consumer = stage.connect(), stage.connect()
     publisher.declare_queue(queue, durable=True)

@@ -73,7 +73,7 @@ def play_requeue(stage: Stage) -> Outcome:
 
 
 def play_expiry(stage: Stage) -> Outcome:
-    """Let messages die of x-message-ttl in a queue that nobody consumes; the rate is from the first death to the last."""
+    """Let messages die of x-message-ttl in a queue without consumers; the rate is from the first death to the last."""
     queue = stage.name("expiry")
     client = stage.connect()
     client.declare_queue(queue, arguments={"x-message-ttl": TTL_MS})
@@ -176,7 +176,10 @@ def play_many_queues(stage: Stage) -> Outcome:
 
 SCENARIOS: Final = [
     flow_scenario(
-        "ttl", "x-message-ttl of a minute, none expires, acks", 2_000_000, Flow(acks=True, arguments={"x-message-ttl": 60_000})
+        "ttl",
+        "x-message-ttl of a minute, none expires, acks",
+        2_000_000,
+        Flow(acks=True, arguments={"x-message-ttl": 60_000}),
     ),
     Scenario("expiry", f"all messages expire after {TTL_MS} ms", play_expiry, 500_000, 5_000),
     Scenario("requeue", "each message rejected once, acked then", play_requeue, 500_000, 2 * MOST_MESSAGES_AT_ONCE),

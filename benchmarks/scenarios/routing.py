@@ -123,7 +123,8 @@ def headers_messages(exchange: bytes) -> list[Message]:
     chance = random.Random(7)  # noqa: S311  a choice of messages, not a secret
     numbers = [chance.randrange(HEADERS_BINDINGS) for _ in range(DIFFERENT_MESSAGES)]
     return [
-        Message(exchange, b"", headers={"kind": "reading", "sensor": f"{number:04d}", "unit": "K"}) for number in numbers
+        Message(exchange, b"", headers={"kind": "reading", "sensor": f"{number:04d}", "unit": "K"})
+        for number in numbers
     ]
 
 

@@ -69,9 +69,7 @@ def show(result: CheckResult, console: Console) -> None:
     _table(_QUEUE_COLUMNS, 2, queues, console)
     messages = sum(queue.messages for queue in result.queues)
     stop = "stopped in good order" if result.is_closed else "not stopped in good order"
-    verdict = f"{len(result.troubles)} damaged places" if result.troubles else "no damage"
-    if len(result.troubles) == 1:
-        verdict = "1 damaged place"
+    verdict = "damaged, as told above" if result.troubles else "no damage"
     typer.echo(f"{result.path}: {verdict}; {messages} live messages; {stop}; checked in {result.seconds:.1f} s")
 
 

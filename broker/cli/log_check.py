@@ -7,10 +7,11 @@ from typing import Final
 from broker.cli.check_result import CheckResult, QueueCount, Trouble
 from broker.cli.data_reader import PARTS, DataReader
 from broker.cli.peer_text import escaped
-from broker.store.findings import CUT, DAMAGE, FOREIGN, HEADER, PASSED, Finding
+from broker.store.findings import CUT, DAMAGE, FOREIGN, HEADER, PASSED, Finding, in_file_order
 from broker.store.framing import batch_end
 from broker.store.intervals import Intervals
 from broker.store.queue_recovery import QueueSegmentRecovery
+from broker.store.queue_segments import ledger_path
 from broker.store.records import History, LiveContents
 from broker.store.series import Series
 
@@ -27,6 +28,7 @@ _CONSEQUENCES: Final = {
     (".acks", DAMAGE): "the next start goes on without them",
     ("journal", CUT): "the next start cuts them off; no sync is known to have covered them",
     ("log", CUT): "the next start cuts them off; no sync is known to have covered them",
+    ("empty journal", CUT): "the next start goes on without any exchange, queue or binding",
 }
 _MISSING: Final = {
     "journal": "the next start makes it anew, without any exchange, queue or binding",
@@ -59,7 +61,7 @@ class LogCheck:
         for finding in reader.findings:
             self._add(Trouble.of(finding, _MISSING[Path(finding.path).name]))
         journal = reader.read_journal()
-        self._take("journal", journal.findings)
+        self._take("journal" if journal.pieces else "empty journal", journal.findings)
         self._count_journal(journal)
         log = reader.read_log()
         self._take("log", log.findings)
@@ -75,7 +77,7 @@ class LogCheck:
         return self.result
 
     def _take(self, part: str, findings: list[Finding]) -> None:
-        for finding in findings:
+        for finding in in_file_order(findings):
             is_growing = self._is_running and finding.kind == CUT
             if finding.kind == FOREIGN or is_growing:
                 note = f"{finding.text}; the broker may be writing there" if is_growing else finding.text
@@ -113,9 +115,10 @@ class LogCheck:
         segments = self.result.parts["queue segments"]
         for shares in backlog.shares.values():
             for share in shares:
-                if share.ledger_size > 0:
+                ledger = Path(ledger_path(share.path))
+                if ledger.exists():
                     ledgers.files += 1
-                    ledgers.octets += int(share.ledger_size)
+                    ledgers.octets += ledger.stat().st_size
                     ledgers.batches += int(share.ledger_batch)
                 data = self._reader.files.read(share.path)
                 segments.files += 1
@@ -185,8 +188,11 @@ def consequence_of(part: str, finding: Finding) -> str:
         return "the next start knows the batches behind it by their checksums"
     if finding.kind == PASSED:
         return "the next start takes nothing from it"
+    if finding.kind == DAMAGE and finding.size > 0 and part != "queues":
+        # The numbers of batches tell what is lost: octets that somebody put between two batches cost nothing.
+        return "if a batch was there, it is told as missing"
     where = Path(finding.path).suffix if part == "queues" else part
-    return _CONSEQUENCES[where, int(finding.kind)]
+    return _CONSEQUENCES.get((where, int(finding.kind)), "the next start goes on without it")
 
 
 def planned_octets(path: str) -> int:

@@ -1,12 +1,13 @@
 """Every record of a data directory, one by one, as the next start would read them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from broker.cli.data_reader import DataReader
 from broker.cli.dump_rows import RowMaker
 from broker.cli.rows import Row
-from broker.store.findings import CUT, FOREIGN, Finding
+from broker.store.findings import CUT, FOREIGN, Finding, in_file_order
 from broker.store.framing import (
     BATCH_HEADER_SIZE,
     LEDGER,
@@ -71,7 +72,7 @@ class LogDump:
         for piece in series.pieces:
             kept[int(piece.file_index), int(piece.start)] = int(piece.end)
         for index, found in enumerate(series.files_found):
-            findings = [finding for finding in series.findings if finding.path == found.path]
+            findings = of_file(series.findings, found.path)
             runs = found.runs
             data = series.octets(index) if runs else b""
             for run in runs:
@@ -87,16 +88,16 @@ class LogDump:
             for share in shares:
                 data = self._reader.files.read(share.path)
                 runs = backlog.scan_segment(share, data)
-                findings = [finding for finding in backlog.findings if finding.path == share.path]
+                findings = of_file(backlog.findings, share.path)
                 for run in runs:
                     yield self._found(before(findings, int(run.start)))
                     yield from self._batches(share.path, data, run, True, False)
                 yield self._found(findings)
-                if share.ledger_size == 0:
-                    continue
                 path = ledger_path(share.path)
+                if not Path(path).exists():
+                    continue
                 data = self._reader.files.read(path)
-                findings = [finding for finding in backlog.findings if finding.path == path]
+                findings = of_file(backlog.findings, path)
                 for run in Scan(data, header_key(data) if has_file_header(data, LEDGER) else self._reader.key).runs:
                     yield self._found(before(findings, int(run.start)))
                     yield from self._batches(path, data, run, True, False)
@@ -142,8 +143,13 @@ class LogDump:
         return rows
 
 
+def of_file(findings: list[Finding], path: str) -> list[Finding]:
+    """The findings about one file, in its order."""
+    return [finding for finding in in_file_order(findings) if finding.path == path]
+
+
 def before(findings: list[Finding], offset: int) -> list[Finding]:
-    """Take the findings that lie before an offset out of the list."""
-    taken = [finding for finding in findings if finding.offset < offset]
-    findings[:] = [finding for finding in findings if finding.offset >= offset]
+    """Take the findings about what lies before an offset out of the list."""
+    taken = [finding for finding in findings if finding.offset <= offset]
+    findings[:] = [finding for finding in findings if finding.offset > offset]
     return taken

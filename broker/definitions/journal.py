@@ -7,7 +7,6 @@ import msgspec
 
 from broker.core.destination import Destination
 from broker.core.errors import AmqpError
-from broker.core.message import Queued
 from broker.definitions.records import (
     BindingGone,
     BindingRecord,
@@ -24,8 +23,9 @@ from broker.definitions.records import (
 from broker.queues.queue import Queue
 from broker.routing.binding import Binding
 from broker.routing.exchange import Exchange
-from broker.store.recovery import Recovered
+from broker.store.placing import Recovered
 from broker.store.store import Store
+from broker.vhost.restorer import MessageRestorer
 from broker.vhost.topology import TopologyJournal
 from broker.vhost.turn import Turn
 from broker.vhost.vhost import RESERVED_PREFIX, VHost
@@ -124,6 +124,7 @@ class TopologyReader:
     """Builds the vhosts' contents from what the store recovered.
 
     Attributes:
+        restorer: Puts messages back into the queues that ``apply`` has made: the sink for the store's recovery.
         exchanges: Durable exchanges that were restored.
         queues: Durable queues.
         bindings: Bindings between them.
@@ -134,38 +135,36 @@ class TopologyReader:
     def __init__(self, turn: Turn) -> None:
         """Restore into the vhosts of ``turn``."""
         self._turn = turn
-        self._by_log_id: dict[int, Queue] = {}
+        self.restorer = MessageRestorer()
         self.exchanges = 0
         self.queues = 0
         self.bindings = 0
         self.messages = 0
         self.left_out = 0
 
-    def restore(self, recovered: Recovered) -> None:
-        """Apply the records in order, then put the messages back."""
+    def apply(self, topology: list[bytes]) -> None:
+        """Apply the journal's records, in order. Before any message is put back."""
         for vhost in self._turn.vhosts.values():
             vhost.keeps_abandoned = True
-        for octets in recovered.topology:
+        for octets in topology:
             self._apply(octets)
         for vhost in self._turn.vhosts.values():
             vhost.keeps_abandoned = False
-        for log_id, entries in recovered.queues.items():
-            queue = self._by_log_id.get(log_id)
-            if queue is None and self.left_out > 0:
+
+    def finish(self, recovered: Recovered) -> None:
+        """Every message has been put back by ``restorer``: see to the queues that are gone, and count."""
+        restorer = self.restorer
+        for log_id, found in recovered.queues.items():
+            queue = restorer.queues.get(log_id)
+            if queue is not None and not queue.is_deleted:
+                queue.next_position = max(queue.next_position, found.next_position)
+            elif queue is None and self.left_out > 0:
                 # It may be the queue of a record that was left out: what cannot be served is kept all the same.
                 LOG.error("messages of an unknown queue stay on disk", extra={"log_id": log_id})
-                continue
-            if queue is None or queue.is_deleted:
+            else:
                 # Its deletion was written before the crash and the end of its messages was not.
                 self._turn.store.forget_queue(log_id)
-                continue
-            queue.next_position = max(queue.next_position, entries.next_position)
-            for entry in entries.entries:
-                queued = Queued(entry.message, queue, entry.position)
-                queued.log_segment = entry.log_segment
-                queued.redelivered = entry.redelivered
-                queue.restore(queued)
-            self.messages += len(entries.entries)
+        self.messages = int(restorer.count)
         for vhost in self._turn.vhosts.values():
             self.exchanges += sum(1 for exchange in vhost.exchanges.values() if exchange.is_durable)
             self.queues += len(vhost.queues)
@@ -198,7 +197,7 @@ class TopologyReader:
             queue = vhost.make_queue(
                 record.name, True, record.is_auto_delete, 0, unpack_table(record.arguments), record.log_id
             )
-            self._by_log_id[record.log_id] = queue
+            self.restorer.queues[record.log_id] = queue
         elif isinstance(record, BindingRecord):
             source, destination = _ends(vhost, record)
             if source is not None and destination is not None:

@@ -1,5 +1,6 @@
 """What the operating system says of this process, its memory and its disk."""
 
+import ctypes
 import os
 import shutil
 from pathlib import Path
@@ -48,6 +49,7 @@ class Machine:
     def __init__(self, data_dir: str) -> None:
         self._process = psutil.Process()
         self._data_dir = data_dir
+        self._malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl and macOS have not
         self.memory_limit_bytes = _memory_limit()
         self.max_files = _max_files()
         self.started_s = float(self._process.create_time())
@@ -68,6 +70,15 @@ class Machine:
     def resident_bytes(self) -> int:
         """Memory of this process that is in RAM: one small read."""
         return int(self._process.memory_info().rss)
+
+    def release_memory(self) -> None:
+        """Give memory that is free but held by the C library back to the system, where that can be done.
+
+        glibc keeps what was freed below a block still in use: measured, 175 of 210 MiB after a backlog was drained, for
+        good. Giving back 1 GiB takes 50 ms, finding nothing to give back 0.1 ms.
+        """
+        if self._malloc_trim is not None:
+            self._malloc_trim(0)
 
     def disk(self) -> tuple[int, int]:
         """Room for this user on the disk of the data directory, and the disk's size; -1 if they cannot be read."""

@@ -63,6 +63,7 @@ class Daemon:
 
     async def serve(self) -> int:
         """Open everything, wait for a signal or a failure, close everything."""
+        gc.disable()  # a million recovered messages hold no garbage; looking through them again and again takes long
         try:
             engine = Engine(self._settings)
         except StoreError as error:
@@ -71,9 +72,7 @@ class Daemon:
         settings = self._settings
         machine = Machine(settings.data_dir)
         monitor = ResourceMonitor(engine.context.alarms, machine, settings.limits, settings.store.segment_bytes)
-        monitor.look(
-            engine.context.clock.monotonic_s()
-        )  # before the first client, whose first publish may be one too many
+        monitor.look(engine.context.clock.monotonic_s())  # before the first client can publish
         heart = Heart(engine.context, self._stop_wanted.set, monitor)
         web = WebPorts(settings, engine)
         self._catch_signals()
@@ -88,6 +87,7 @@ class Daemon:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 50, 50)
+        gc.enable()
         await self._stop_wanted.wait()
         return await self._close(server, engine, heart, web)
 

@@ -71,12 +71,14 @@ class Engine:
         self.context = Context(self.turn, _users(settings), _limits(settings), clock, server_properties(settings))
 
     def _recover(self, log_ids: LogIds) -> dict[str, int]:
-        recovered = self.store.recover()
+        reader = TopologyReader(self.turn)
+        recovered = self.store.recover_topology()
+        reader.apply(recovered.topology)
+        self.store.recover_messages(recovered, reader.restorer)
+        reader.finish(recovered)
         for sentence in recovered.report:
             LOG.warning("recovery", extra={"found": sentence})
         log_ids.last = max(log_ids.last, recovered.highest_log_id)
-        reader = TopologyReader(self.turn)
-        reader.restore(recovered)
         # From here on changes are new ones: the first turn may find that a queue's lease has run out.
         for vhost in self.turn.vhosts.values():
             vhost.journal = StoredTopology(self.store)

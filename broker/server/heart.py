@@ -58,6 +58,7 @@ class Heart(Attendant):
         self._house_rests_until_s = 0.0
         self._is_stopped = False
         self._ticking = self._loop.call_later(TICK_S, self._tick)
+        self._looking: asyncio.Handle | None = self._loop.call_soon(self._look)
         self.failure: StoreError | None = None
 
     def attend(self) -> None:
@@ -122,7 +123,7 @@ class Heart(Attendant):
         self._turn.failure = None
         if not error.is_no_space:
             self._fail(error)
-        elif not self._is_out_of_space:
+        elif self._turn.alarms.is_disk_full and not self._is_out_of_space:
             self._is_out_of_space = True
             LOG.error("disk full: publishers are refused until there is room", extra={"reason": str(error)})
 
@@ -138,7 +139,7 @@ class Heart(Attendant):
     def _tick(self) -> None:
         self._ticking = self._loop.call_later(TICK_S, self._tick)
         now_s = self._context.clock.monotonic_s()
-        self.look_at_resources(now_s)
+        self.look_for_room()
         self._turn.begin()
         for connection in list(self._context.connections.values()):
             connection.tick(now_s)
@@ -146,10 +147,14 @@ class Heart(Attendant):
         self.attend()
         self.keep_house(now_s)
 
-    def look_at_resources(self, now_s: float) -> None:
-        """Before the connections are looked at, so that they tell their peers of a change at once."""
+    def _look(self) -> None:
+        """Measure memory and free disk. Publishers are refused from now on; the next tick tells the silent ones."""
         if self._monitor is not None:
-            self._monitor.look(now_s)
+            wait_s = self._monitor.look(self._context.clock.monotonic_s())
+            self._looking = self._loop.call_later(wait_s, self._look)
+
+    def look_for_room(self) -> None:
+        """After a full disk: write what waits, if that goes by now. The connections are told in the same tick."""
         turn = self._turn
         if turn.alarms.is_disk_full and self.failure is None:
             turn.try_again()
@@ -201,6 +206,8 @@ class Heart(Attendant):
         """Stop the timers and wait for the jobs under way. The store may be closed afterwards."""
         self._is_stopped = True
         self._ticking.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
         if self._alarm is not None:
             self._alarm.cancel()
         await asyncio.to_thread(self._sync_worker.shutdown)

@@ -12,8 +12,8 @@ Promises
 
 Rooms inside: ``store`` (the one commit stage), ``commit_log`` and ``journal`` (the two logs) on ``batch_file``;
 ``framing``, ``records`` and ``contents`` (the formats, described there); ``places`` (what is live where); ``sync_job``
-and ``retire_job`` (what runs on a worker thread); ``queue_segments`` (backlogs); ``recovery`` with ``series`` and
-``queue_recovery``; ``data_directory``, ``files``, ``intervals``, ``limits``, ``errors``.
+and ``retire_job`` (what runs on a worker thread); ``queue_segments`` (backlogs); ``recovery`` with ``series``,
+``queue_recovery`` and ``findings``; ``data_directory``, ``files``, ``intervals``, ``limits``, ``errors``.
 
     lock  format  log/<16 hex>.log  journal/<16 hex>.journal  queues/<log_id>/<first position>.seg and .acks
 

@@ -35,3 +35,15 @@ class Finding:
 def sentences(findings: list[Finding]) -> list[str]:
     """The texts alone, for the log."""
     return [finding.text for finding in findings]
+
+
+def in_file_order(findings: list[Finding]) -> list[Finding]:
+    """By file and offset; what is about no single file comes last."""
+    ordered = findings.copy()
+    ordered.sort(key=place_of)
+    return ordered
+
+
+def place_of(finding: Finding) -> tuple[bool, str, int]:
+    """What findings are sorted by."""
+    return (not finding.path, finding.path, int(finding.offset))

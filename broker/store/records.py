@@ -289,6 +289,15 @@ class RecoveredEntry:
         self.log_segment: Final[i64] = log_segment
 
 
+@mypyc_attr(native_class=True)
+class EntrySink:
+    """Takes messages one by one as they are read, so that a backlog is never in memory as a whole."""
+
+    def found(self, log_id: i64, entry: RecoveredEntry) -> None:
+        """One message that is not settled. Each queue's come in order of position, unless files are damaged."""
+        raise NotImplementedError
+
+
 @final
 @mypyc_attr(native_class=True)
 class LiveContents:
@@ -296,12 +305,13 @@ class LiveContents:
 
     Attributes:
         history: What is settled; positions that contents name are added to it.
-        queues: log_id to entries in the order in which they were read.
+        queues: log_id to entries in the order in which they were read; empty if a sink takes them.
         record_count: Content records read, live or not.
     """
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, sink: EntrySink | None = None) -> None:
         self.history: Final = history
+        self._sink: Final = sink
         self.record_count: i64 = 0
         self.queues: Final[dict[int, list[RecoveredEntry]]] = {}
 
@@ -333,11 +343,15 @@ class LiveContents:
                     continue
                 if message is None:
                     message = record.message()
+                entry = RecoveredEntry(message, position, position <= known.delivered, log_segment)
+                if self._sink is not None:
+                    self._sink.found(log_id, entry)
+                    continue
                 entries = self.queues.get(log_id)
                 if entries is None:
                     entries = []
                     self.queues[log_id] = entries
-                entries.append(RecoveredEntry(message, position, position <= known.delivered, log_segment))
+                entries.append(entry)
 
 
 def in_order(entries: list[RecoveredEntry]) -> list[RecoveredEntry]:

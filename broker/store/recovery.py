@@ -19,56 +19,17 @@ from mypy_extensions import i64, mypyc_attr
 from broker.store.batch_file import RESTART, BatchFile, sync_directory, sync_file
 from broker.store.commit_log import CommitLog, log_path
 from broker.store.data_directory import DataDirectory
-from broker.store.errors import failed
+from broker.store.errors import StoreError, failed
 from broker.store.files import Files
 from broker.store.findings import sentences
 from broker.store.framing import LOG
 from broker.store.journal import Journal
 from broker.store.limits import StoreLimits
-from broker.store.places import LogSegment, QueuePlaces, Share
+from broker.store.places import LogSegment, QueuePlaces
+from broker.store.placing import Placing, Progress, Recovered
 from broker.store.queue_recovery import QueueSegmentRecovery
-from broker.store.records import History, LiveContents, RecoveredEntry, in_order, record_size
+from broker.store.records import EntrySink, History, LiveContents, in_order
 from broker.store.series import Series
-
-
-@final
-@mypyc_attr(native_class=True)
-class RecoveredQueue:
-    """What was found of one queue.
-
-    Attributes:
-        entries: Its messages, in order of position.
-        next_position: The first position that no file names.
-    """
-
-    def __init__(self, entries: list[RecoveredEntry], next_position: i64) -> None:
-        self.entries: Final = entries
-        self.next_position: Final[i64] = next_position
-
-
-@final
-@mypyc_attr(native_class=True)
-class Recovered:
-    """What was found.
-
-    Attributes:
-        topology: The journal's records, in order.
-        queues: log_id to what was found of that queue.
-        highest_log_id: The highest log_id that any file names; a new queue's must be above it.
-        report: What was cut or is damaged: plain sentences with file, offset and octets. Empty after most starts.
-        message_count: Messages found, each queue's copy counted.
-        batch_count: Batches read from the log.
-        seconds: How long it took.
-    """
-
-    def __init__(self) -> None:
-        self.topology: Final[list[bytes]] = []
-        self.queues: Final[dict[int, RecoveredQueue]] = {}
-        self.highest_log_id: i64 = 0
-        self.report: Final[list[str]] = []
-        self.message_count: i64 = 0
-        self.batch_count: i64 = 0
-        self.seconds: float = 0.0
 
 
 @final
@@ -88,8 +49,8 @@ class Recovery:
         self.last_batch: i64 = 0
         self.leftovers: list[str] = []
 
-    def run(self, log: CommitLog, journal: Journal, places: dict[int, QueuePlaces]) -> Recovered:
-        """Read the files; fill the log's segments, the journal and the places of every queue.
+    def read_topology(self, journal: Journal) -> Recovered:
+        """Read the journal: the first half of a start.
 
         Raises:
             StoreError: A file could not be read or written.
@@ -98,12 +59,36 @@ class Recovery:
         began = time.perf_counter()
         try:
             self.recover_journal(journal, recovered)
-            self.recover_messages(log, places, recovered)
         except OSError as error:
-            path = error.filename if isinstance(error.filename, str) else self.directory.path
-            raise failed("recover", path, error, "nothing was changed that is not complete; check the disk") from error
+            raise self.refusal(error) from error
         recovered.seconds = time.perf_counter() - began
         return recovered
+
+    def read_messages(
+        self, recovered: Recovered, log: CommitLog, places: dict[int, QueuePlaces], sink: EntrySink | None
+    ) -> None:
+        """Read log and queue segments; fill the log's segments and the places of every queue: the second half.
+
+        Args:
+            recovered: From ``read_topology``; completed here.
+            log: Gets its segments.
+            places: Gets those of every queue.
+            sink: Takes the messages; without one they are collected in ``recovered``.
+
+        Raises:
+            StoreError: A file could not be read or written.
+        """
+        began = time.perf_counter()
+        try:
+            self.recover_messages(log, places, recovered, sink)
+        except OSError as error:
+            raise self.refusal(error) from error
+        recovered.seconds += time.perf_counter() - began
+
+    def refusal(self, error: OSError) -> StoreError:
+        """What a start that met a broken disk says."""
+        path = error.filename if isinstance(error.filename, str) else self.directory.path
+        return failed("recover", path, error, "nothing was changed that is not complete; check the disk")
 
     def recover_journal(self, journal: Journal, recovered: Recovered) -> None:
         """Read the newest journal, and go on in a new one that holds the same records."""
@@ -123,7 +108,9 @@ class Recovery:
         if journal.file is not None:
             journal.garbage = journal.file.size
 
-    def recover_messages(self, log: CommitLog, places: dict[int, QueuePlaces], recovered: Recovered) -> None:
+    def recover_messages(
+        self, log: CommitLog, places: dict[int, QueuePlaces], recovered: Recovered, sink: EntrySink | None
+    ) -> None:
         """Read log and queue segments; begin a new log segment."""
         series = Series(self.files, self.directory.log, ".log", self.directory.key)
         series.read_all()
@@ -136,18 +123,25 @@ class Recovery:
         backlog = QueueSegmentRecovery(self.files, self.directory.queues, self.directory.key, history)
         backlog.read_ledgers(series.numbers())
         number = max(series.highest_number, backlog.highest_log_segment) + 1
-        live = LiveContents(history)
+        self.begin_log(log, series, number)
+        placing = Placing(log, backlog, places, sink)
+        live = LiveContents(history, None if sink is None else placing)
         backlog.read_contents(live)
         recovered.report.extend(sentences(backlog.findings))
-        self.begin_log(log, series, number)
+        progress = Progress(log.bytes)
         for segment in log.segments:
             data = b""
             for i in range(0, len(segment.ranges), 2):
                 if not data:
                     data = self.files.read(segment.path)
                 live.read_batches(data, segment.ranges[i], segment.ranges[i + 1], segment.number)
+            progress.segment_read(segment.size, placing.count)
         self.leftovers = backlog.leftovers()
-        self.count(log, backlog, live, places, recovered)
+        for log_id, found in live.queues.items():
+            live.queues[log_id] = in_order(found)
+            for entry in live.queues[log_id]:
+                placing.found(log_id, entry)
+        placing.finish(live, recovered)
 
     def begin_log(self, log: CommitLog, series: Series, number: i64) -> None:
         """Open a new segment that begins with the tail of the old ones, on disk for certain when this returns."""
@@ -174,40 +168,3 @@ class Recovery:
         log.begin(number, first, file)
         if tail:
             log.active.ranges = [int(file.size - sum([len(octets) for octets in tail])), int(file.size)]
-
-    def count(
-        self,
-        log: CommitLog,
-        backlog: QueueSegmentRecovery,
-        live: LiveContents,
-        places: dict[int, QueuePlaces],
-        recovered: Recovered,
-    ) -> None:
-        """Put every message in its place, once, in order of position."""
-        segments: dict[int, LogSegment] = {}
-        for segment in log.segments:
-            segments[segment.number] = segment
-        for log_id, history in live.history.queues.items():
-            recovered.highest_log_id = max(recovered.highest_log_id, i64(log_id))
-            if history.is_forgotten:
-                continue
-            entries = in_order(live.queues.get(log_id, []))
-            queue = QueuePlaces(log_id)
-            queue.last = history.last_position
-            queue.delivered = history.delivered
-            queue.live = len(entries)
-            shares: dict[int, Share] = {}
-            for share in backlog.shares_of(log_id):
-                shares[share.log_segment] = share
-                queue.shares.append(share)
-            for entry in entries:
-                found = shares.get(entry.log_segment)
-                if found is not None:
-                    found.live += 1
-                else:
-                    place = segments[entry.log_segment]
-                    queue.stored(entry.position, place)
-                    place.content_bytes += record_size(entry.message)
-            places[log_id] = queue
-            recovered.queues[log_id] = RecoveredQueue(entries, history.last_position + 1)
-            recovered.message_count += len(entries)

@@ -16,14 +16,16 @@ from broker.store.framing import FILE_HEADER_SIZE, put_batch
 from broker.store.journal import Journal
 from broker.store.limits import StoreLimits
 from broker.store.places import QueuePlaces
+from broker.store.placing import Recovered
 from broker.store.queue_segments import queue_directory
 from broker.store.records import (
     CLOSED,
+    EntrySink,
     put_delivered,
     put_forgotten,
     put_settled,
 )
-from broker.store.recovery import Recovered, Recovery
+from broker.store.recovery import Recovery
 from broker.store.retire_job import RetireJob
 from broker.store.sync_job import SyncJob
 
@@ -85,6 +87,7 @@ class Store:
         self.synced_offset: i64 = 0
         self.emptied_files: i64 = 0
         self.forgets: dict[int, int] = {}  # log_id to the batch that forgets it, until a retirement sees it synced
+        self.recovery: Recovery | None = None  # between the two halves of a start
         self.forgotten: list[tuple[int, str]] = []  # batch that forgets it, directory of its queue segments
 
     # During a turn: nothing here touches a file.
@@ -551,15 +554,40 @@ class Store:
         Raises:
             StoreError: A file could not be read or written. Damage is not an error: it is in the report.
         """
-        recovery = Recovery(self.files, self.directory, self.limits)
-        recovered = recovery.run(self.log, self.journal, self.places)
+        recovered = self.recover_topology()
+        self.recover_messages(recovered, None)
+        return recovered
+
+    def recover_topology(self) -> Recovered:
+        """The first half of ``recover``: the journal's records, in ``topology``.
+
+        Raises:
+            StoreError: As ``recover``.
+        """
+        self.recovery = Recovery(self.files, self.directory, self.limits)
+        return self.recovery.read_topology(self.journal)
+
+    def recover_messages(self, recovered: Recovered, sink: EntrySink | None) -> None:
+        """The second half: completes ``recovered``, and opens the log for writing.
+
+        Args:
+            recovered: From ``recover_topology``.
+            sink: Takes each message as it is read, in place of ``recovered.queues[…].entries``.
+
+        Raises:
+            StoreError: As ``recover``.
+        """
+        recovery = self.recovery
+        if recovery is None:
+            raise AssertionError("the topology is recovered first")
+        self.recovery = None
+        recovery.read_messages(recovered, self.log, self.places, sink)
         self.forgotten.extend((0, path) for path in recovery.leftovers)
         self.written = recovery.last_batch
         self.synced = recovery.last_batch
         self.synced_segment = self.log.active.number
         self.synced_offset = self.log.active.size
         self.is_open = True
-        return recovered
 
     def close(self) -> None:
         """Write and sync what there is, mark the stop as clean, give the directory up. No job may be under way.

@@ -20,7 +20,11 @@ class Node(Scene):
         super().__init__(path)
         self.path = path
         self.reader = TopologyReader(self.turn)
-        self.reader.restore(self.recovered)
+        self.reader.apply(self.recovered.topology)
+        for log_id, found in self.recovered.queues.items():
+            for entry in found.entries:
+                self.reader.restorer.found(log_id, entry)
+        self.reader.finish(self.recovered)
         self.turn.begin()
         self.turn.finish()
         self.vhost.journal = StoredTopology(self.store)

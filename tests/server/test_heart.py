@@ -159,7 +159,7 @@ async def test_a_full_disk_is_survived_and_publishers_go_on_when_there_is_room(
         body.publish(b"1")
         body.publish(b"2")
         assert (body.hear(), body.failures) == ([("Basic.Nack", 1), ("Basic.Nack", 2)], 0)
-        body.heart.look_at_resources(0.0)
+        body.heart.look_for_room()
         assert body.scene.turn.alarms.disk
         body.files.broken = ""
         await until(lambda: not body.scene.turn.alarms.is_on)

@@ -7,7 +7,7 @@ from pathlib import Path
 from broker.core.message import Enqueuer, Message, Queued
 from broker.store.files import Files
 from broker.store.limits import StoreLimits
-from broker.store.recovery import Recovered
+from broker.store.placing import Recovered
 from broker.store.store import Store
 
 State = dict[int, dict[int, tuple[bytes, bool]]]  # log_id -> position -> (body, redelivered)

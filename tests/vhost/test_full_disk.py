@@ -71,6 +71,11 @@ def pending(place: Place) -> list[bytes]:
     return [queued.message.body for queued in place.store.pending if queued.log_segment not in (NOT_STORED, SETTLED)]
 
 
+def recovered(scene: Scene) -> list[bytes]:
+    """The bodies that a start found on the disk."""
+    return [entry.message.body for queue in scene.recovered.queues.values() for entry in queue.entries]
+
+
 def test_confirmed_publishes_are_nacked_at_once_and_leave_their_queue(place: Place) -> None:
     queue = place.queue()
     ledger = place.ledger()
@@ -107,8 +112,7 @@ def test_nothing_that_was_nacked_is_there_after_a_restart_and_all_that_was_confi
     place.sync()
     place.store.close()
     after = Scene(tmp_path / "data")
-    found = [entry.message.body for queue in after.recovered.queues.values() for entry in queue]
-    assert found == [b"1", b"2", b"5"]
+    assert recovered(after) == [b"1", b"2", b"5"]
     after.store.close()
 
 
@@ -135,8 +139,7 @@ def test_a_later_refusal_leaves_what_an_earlier_turn_kept(place: Place) -> None:
     place.confirmed(place.ledger(), b"refused")
     assert place.told() == [("nack", 1, False)]
     assert pending(place) == [b"kept"]
-    assert [each.message.body for each in [take(queue)]] == [b"kept"]
-    assert queue.ready.count == 0
+    assert bodies(queue) == [b"kept"]
 
 
 def test_a_full_disk_is_not_written_to_turn_after_turn(place: Place) -> None:
@@ -193,7 +196,9 @@ def test_older_publishes_keep_waiting_for_their_sync(place: Place) -> None:
 
 def test_a_dead_letter_is_kept_because_its_first_queue_has_let_it_go(place: Place) -> None:
     ledger = place.ledger()
-    source = place.queue(b"q", {b"x-dead-letter-exchange": Field("S", b""), b"x-dead-letter-routing-key": Field("S", b"dlq")})
+    source = place.queue(
+        b"q", {b"x-dead-letter-exchange": Field("S", b""), b"x-dead-letter-routing-key": Field("S", b"dlq")}
+    )
     target = place.queue(b"dlq")
     place.confirmed(ledger, b"old")
     place.sync()
@@ -280,5 +285,5 @@ def test_settlements_are_kept_and_count_after_a_restart(tmp_path: Path) -> None:
     place.sync()
     place.store.close()
     after = Scene(tmp_path / "data")
-    assert [entry.message.body for entries in after.recovered.queues.values() for entry in entries] == [b"2"]
+    assert recovered(after) == [b"2"]
     after.store.close()

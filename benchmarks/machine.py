@@ -1,0 +1,45 @@
+"""What the figures were measured on: without it they mean nothing a month later."""
+
+import os
+import platform
+import time
+from pathlib import Path
+
+
+def processor() -> str:
+    """The processor's name as the kernel knows it."""
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def memory_gb() -> float:
+    """The machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+
+
+def file_system(directory: Path) -> str:
+    """The type of the file system that a directory is on; its syncs are what confirms wait for."""
+    best, kind = "", "unknown"
+    for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
+        _, mount, name, *_ = line.split()
+        if directory.resolve().is_relative_to(mount) and len(mount) >= len(best):
+            best, kind = mount, name
+    return kind
+
+
+def load_average() -> str:
+    """Processes that wanted a processor: mean of the last minute, and of the last five."""
+    one, five, _ = os.getloadavg()
+    return f"{one:.1f} ({five:.1f} over 5 min)"
+
+
+def facts(directory: Path) -> list[str]:
+    """Date, machine and versions, a line each."""
+    return [
+        f"Date: {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC",
+        f"Machine: {processor()}, {os.cpu_count()} cores, {memory_gb():.0f} GB, "
+        f"Linux {platform.release()}, data on {file_system(directory)}",
+        f"Python {platform.python_version()}",
+    ]

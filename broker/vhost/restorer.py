@@ -1,0 +1,43 @@
+"""Puts recovered messages back into their queues, as they are read from the disk."""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from broker.core.message import Queued
+from broker.queues.queue import Queue
+from broker.store.records import EntrySink, RecoveredEntry
+
+# Messages between two looks whether a queue has outgrown its window.
+LOOK_EVERY: Final = 256
+
+
+@final
+@mypyc_attr(native_class=True)
+class MessageRestorer(EntrySink):
+    """Takes messages from the store's recovery.
+
+    Attributes:
+        queues: Durable queues by their number in the store.
+        unknown: Numbers of queues that messages were found of and that the topology does not know.
+        count: Messages put back.
+    """
+
+    def __init__(self) -> None:
+        self.queues: Final[dict[int, Queue]] = {}
+        self.unknown: Final[dict[int, bool]] = {}
+        self.count: i64 = 0
+
+    def found(self, log_id: i64, entry: RecoveredEntry) -> None:
+        queue = self.queues.get(log_id)
+        if queue is None or queue.is_deleted:
+            self.unknown[log_id] = True
+            return
+        queued = Queued(entry.message, queue, entry.position)
+        queued.log_segment = entry.log_segment
+        queued.redelivered = entry.redelivered
+        queue.restore(queued)
+        self.count += 1
+        if queue.ready.count % LOOK_EVERY == 0:
+            # Recovered records have their place in the log: what there is no room for can go to the spool at once.
+            queue.ready.spool()
