@@ -11,7 +11,7 @@ ARGS ?=
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help run test check format-check format lint types layers test-interpreted test-compiled smoke compile clean FORCE
+.PHONY: help run test check format-check format lint types layers test-interpreted test-compiled smoke bench compile clean FORCE
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
@@ -73,6 +73,15 @@ smoke: $(VENV)/.tests-installed  ## a short run of real clients against a broker
 	    env -u PYTHONPATH $(VENV)/bin/pytest conformance -m smoke; \
 	fi
 
+BENCH_WORDS := only brokers rounds count
+bench: $(VENV)/.bench-installed  ## compare with RabbitMQ, rewrite the table in benchmarks/ (only=steady for one scenario)
+	@if $(CAN_COMPILE); then \
+	    $(MAKE) compile; \
+	else \
+	    echo "make bench: $(NO_COMPILER): the compiled build is NOT measured" >&2; \
+	fi
+	@env -u PYTHONPATH $(PYTHON) -m benchmarks $(foreach word,$(BENCH_WORDS),$(if $($(word)),--$(word) $($(word))))
+
 compile: $(COMPILED)/.stamp  ## build the compiled package in build/compiled
 
 clean:  ## remove builds and caches; .venv and data stay
@@ -115,6 +124,11 @@ $(VENV)/.checks-installed: $(VENV)/.installed
 $(VENV)/.tests-installed: $(VENV)/.installed
 	@echo "installing the test tools"
 	@$(PYTHON) -m pip install --quiet --group test
+	@touch $@
+
+$(VENV)/.bench-installed: $(VENV)/.installed
+	@echo "installing what the benchmarks need"
+	@$(PYTHON) -m pip install --quiet --group bench
 	@touch $@
 
 # Contents, not times: a fresh checkout or a changed branch with the same sources needs no second compilation.

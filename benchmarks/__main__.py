@@ -2,13 +2,14 @@
 
 import argparse
 import contextlib
+import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from benchmarks.broker_process import BROKERS, RELAY, Seat, broker_version, find_brokers
-from benchmarks.machine import facts, load_average
+from benchmarks.machine import busy_s, facts, load_average, own_s
 from benchmarks.plot import write_plots
 from benchmarks.report import document, rewrite
 from benchmarks.runner import CHECKOUT, ROUNDS, Runner
@@ -53,7 +54,7 @@ def main() -> None:
     if any(scenario.name == "crowd" for scenario in scenarios):
         allow_files(MOST_CONNECTIONS)  # the brokers inherit it
     began = time.monotonic()
-    load_before = load_average()
+    load_before, busy_before = load_average(), busy_s()
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)))
         seats: dict[str, Seat] = {}
@@ -63,8 +64,11 @@ def main() -> None:
         versions = [f"{name}: {broker_version(name, seat.broker, words.compiled)}" for name, seat in seats.items()]
         head = [*facts(directory), *versions]
         results = Runner(seats, words.rounds, words.count, RELAY in wanted, say).run(scenarios)
-    head.append(f"Load average: {load_before} before, {load_average()} after; one round itself makes about 2")
-    head.append(f"{words.rounds} rounds each, {time.monotonic() - began:.0f} s in all")
+    took_s = time.monotonic() - began
+    others = max(busy_s() - busy_before - own_s(), 0.0) / took_s
+    head.append(f"Load average: {load_before} before, {load_average()} after; a round itself makes about 2")
+    head.append(f"Meanwhile other processes used {others:.1f} of the {os.cpu_count()} cores")
+    head.append(f"{words.rounds} rounds each, {took_s:.0f} s in all")
     text = document(results, head)
     say("\n" + text)
     if not words.only:

@@ -31,6 +31,13 @@ class BenchmarkError(Exception):
     """The broker said or did something that the scenario cannot be measured with."""
 
 
+def explain(error: Exception) -> str:
+    """An error as a report of a failure tells it."""
+    if isinstance(error, BlockingIOError):
+        return f"the broker said or took nothing for {SILENCE_SECONDS} s"
+    return str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
+
+
 class Client:
     """One connection, logged in as guest, with channel 1 open.
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import time
 from pathlib import Path
 
@@ -33,6 +34,19 @@ def load_average() -> str:
     """Processes that wanted a processor: mean of the last minute, and of the last five."""
     one, five, _ = os.getloadavg()
     return f"{one:.1f} ({five:.1f} over 5 min)"
+
+
+def busy_s() -> float:
+    """CPU time that all processes of the machine have used together; what a host took away counts too."""
+    fields = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:]
+    user, nice, system, _idle, _waiting, interrupts, soft_interrupts, stolen = map(int, fields[:8])
+    return (user + nice + system + interrupts + soft_interrupts + stolen) / os.sysconf("SC_CLK_TCK")
+
+
+def own_s() -> float:
+    """CPU time of this process and of all its children that have ended."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def facts(directory: Path) -> list[str]:

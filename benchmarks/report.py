@@ -38,13 +38,15 @@ def number(value: float) -> str:
 
 
 def value_text(cell: Cell | None, figure: str) -> str:
-    """One cell of the table: the median and its spread, or why there is none."""
+    """One cell of the table: the median, its spread if there are rounds to compare, or why there is none."""
     if cell is None:
         return ""
     if cell.failure:
         return f"failed: {cell.failure[:LONGEST_FAILURE]}".replace("|", "/").replace("\n", " ")
     middle = median(cell, figure)
-    return "" if middle is None else f"{number(middle)} ±{spread(cell, figure):.0%}"
+    if middle is None:
+        return ""
+    return f"{number(middle)} ±{spread(cell, figure):.0%}" if len(cell.rounds) > 1 else number(middle)
 
 
 def ratio_text(cells: Mapping[str, Cell], figure: str, ours: str, theirs: str) -> str:

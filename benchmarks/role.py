@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks.client import BenchmarkError
+from benchmarks.client import BenchmarkError, explain
 
 PIPE_OCTETS: Final = 65536
 
@@ -27,7 +27,7 @@ class Role:
             try:
                 said = json.dumps(part())
             except Exception as error:  # noqa: BLE001  the outermost edge of this process: the parent raises it again
-                said = json.dumps(f"{type(error).__name__}: {error}")
+                said = json.dumps(explain(error))
             os.write(write_end, said.encode())
             os._exit(0)
         os.close(write_end)

@@ -9,6 +9,7 @@ import json
 import sys
 from dataclasses import asdict
 
+from benchmarks.client import explain
 from benchmarks.relay import play_relay
 from benchmarks.scenario import Stage
 from benchmarks.scenarios import BY_NAME
@@ -31,7 +32,7 @@ def main() -> None:
             outcome = play_relay(scenario, words.count)
         said = asdict(outcome)
     except Exception as error:  # noqa: BLE001  the outermost edge: whatever went wrong is the round's result
-        said = {"failed": f"{type(error).__name__}: {error}"}
+        said = {"failed": explain(error)}
     sys.stdout.write(json.dumps(said) + "\n")
 
 

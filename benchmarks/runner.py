@@ -13,6 +13,7 @@ from typing import Final
 from benchmarks.broker_process import RELAY, Seat
 from benchmarks.scenario import LIMIT_SECONDS, Outcome, Scenario
 from benchmarks.usage import wait_until_quiet
+from conformance.brokers import BrokerError
 
 ROUNDS: Final = 3
 ROUND_SECONDS: Final = 1.0
@@ -161,7 +162,7 @@ class Runner:
                 seat.renew()
             wait_until_quiet(seat.broker.pid)
             return play_round(scenario, count, seat.broker.port, seat.broker.pid)
-        except RoundFailedError as error:
+        except (RoundFailedError, BrokerError) as error:
             cell.failure = str(error)
             if name != RELAY:
                 self._seats[name].renew()

@@ -1,6 +1,7 @@
 """Writes the topology down and reads it back."""
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -132,9 +133,10 @@ class TopologyReader:
         left_out: Records that could not be applied.
     """
 
-    def __init__(self, turn: Turn) -> None:
-        """Restore into the vhosts of ``turn``."""
+    def __init__(self, turn: Turn, make_vhost: Callable[[str], VHost]) -> None:
+        """Restore into the vhosts of ``turn``; ``make_vhost`` makes one that only the records know."""
         self._turn = turn
+        self._make_vhost = make_vhost
         self.restorer = MessageRestorer()
         self.exchanges = 0
         self.queues = 0
@@ -175,12 +177,16 @@ class TopologyReader:
         try:
             record = decode_record(octets)
             self._apply_record(record)
-        except (msgspec.MsgspecError, UnicodeDecodeError, AmqpError, KeyError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, AmqpError) as error:
             self.left_out += 1
             LOG.error("a record of the topology was left out", extra={"reason": str(error), "octets": len(octets)})
 
     def _apply_record(self, record: Record) -> None:
-        vhost = self._turn.vhosts[record.vhost]
+        vhost = self._turn.vhosts.get(record.vhost)
+        if vhost is None:
+            # Another default_vhost than on the last start: what is in the old one is not given up for that.
+            vhost = self._make_vhost(record.vhost)
+            vhost.keeps_abandoned = True
         if isinstance(record, ExchangeRecord):
             vhost.declare_exchange(
                 record.name,

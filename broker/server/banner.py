@@ -35,7 +35,7 @@ class StartReport(Struct, frozen=True):
 def recovered_text(recovered: Mapping[str, int]) -> str:
     """``3 queues, 1,200 messages``; what there is none of is left out."""
     found = [f"{count:,} {kind}" for kind, count in recovered.items() if count]
-    return ", ".join(found) or "nothing, the data directory was empty"
+    return ", ".join(found) or "nothing"
 
 
 def banner_lines(report: StartReport) -> list[tuple[str, str]]:

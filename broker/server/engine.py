@@ -62,23 +62,28 @@ class Engine:
         agenda.spool = Spool(f"{self.store.directory.path}/spool", self.store.files)
         counters = Counters()
         self.turn = Turn(clock, agenda, self.store, counters)
-        log_ids = LogIds()
-        silent = TopologyJournal()
-        vhost = VHost(settings.default_vhost, agenda, self.store, counters, log_ids, silent)
-        self.turn.vhosts[vhost.name] = vhost
-        self.recovered = self._recover(log_ids)
+        self._log_ids = LogIds()
+        self._make_vhost(settings.default_vhost)
+        self.recovered = self._recover()
         counters.queues_deleted = 0  # deletions that were only read back
         self.context = Context(self.turn, _users(settings), _limits(settings), clock, server_properties(settings))
 
-    def _recover(self, log_ids: LogIds) -> dict[str, int]:
-        reader = TopologyReader(self.turn)
+    def _make_vhost(self, name: str) -> VHost:
+        """A vhost that writes nothing down yet."""
+        turn = self.turn
+        vhost = VHost(name, turn.agenda, self.store, turn.counters, self._log_ids, TopologyJournal())
+        turn.vhosts[name] = vhost
+        return vhost
+
+    def _recover(self) -> dict[str, int]:
+        reader = TopologyReader(self.turn, self._make_vhost)
         recovered = self.store.recover_topology()
         reader.apply(recovered.topology)
         self.store.recover_messages(recovered, reader.restorer)
         reader.finish(recovered)
         for sentence in recovered.report:
             LOG.warning("recovery", extra={"found": sentence})
-        log_ids.last = max(log_ids.last, recovered.highest_log_id)
+        self._log_ids.last = max(self._log_ids.last, recovered.highest_log_id)
         # From here on changes are new ones: the first turn may find that a queue's lease has run out.
         for vhost in self.turn.vhosts.values():
             vhost.journal = StoredTopology(self.store)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +59,8 @@ class Heart(Attendant):
         self._house_rests_until_s = 0.0
         self._is_stopped = False
         self._ticking = self._loop.call_later(TICK_S, self._tick)
-        self._looking: asyncio.Handle | None = self._loop.call_soon(self._look)
+        self._looking: asyncio.Handle = self._loop.call_soon(self._look)
+        self._look_at_bytes = sys.maxsize  # received so much: look at the memory before the next chunk
         self.failure: StoreError | None = None
 
     def attend(self) -> None:
@@ -66,6 +68,8 @@ class Heart(Attendant):
         if self._is_stopped:
             return  # a connection lost last of all; what it left is in the log, and closing the store syncs that
         turn = self._turn
+        if turn.counters.bytes_received >= self._look_at_bytes:
+            self._look()
         if turn.failure is not None:
             self._write_failed(turn.failure)
         if self._sync is None and turn.wants_sync and self.failure is None:
@@ -150,8 +154,10 @@ class Heart(Attendant):
     def _look(self) -> None:
         """Measure memory and free disk. Publishers are refused from now on; the next tick tells the silent ones."""
         if self._monitor is not None:
-            wait_s = self._monitor.look(self._context.clock.monotonic_s())
-            self._looking = self._loop.call_later(wait_s, self._look)
+            self._looking.cancel()
+            again = self._monitor.look(self._context.clock.monotonic_s())
+            self._looking = self._loop.call_later(again.wait_s, self._look)
+            self._look_at_bytes = self._context.counters.bytes_received + again.received_bytes
 
     def look_for_room(self) -> None:
         """After a full disk: write what waits, if that goes by now. The connections are told in the same tick."""
@@ -206,8 +212,7 @@ class Heart(Attendant):
         """Stop the timers and wait for the jobs under way. The store may be closed afterwards."""
         self._is_stopped = True
         self._ticking.cancel()
-        if self._looking is not None:
-            self._looking.cancel()
+        self._looking.cancel()
         if self._alarm is not None:
             self._alarm.cancel()
         await asyncio.to_thread(self._sync_worker.shutdown)

@@ -1,7 +1,8 @@
 """Memory and free disk against their limits: raises and clears the alarms. RabbitMQ's memory and disk monitors."""
 
 import logging
-import math
+import sys
+from typing import NamedTuple
 
 from broker.metrics.machine import Machine
 from broker.settings.model import LimitSettings
@@ -18,6 +19,10 @@ FILL_BYTES_PER_S = 250_000_000
 # Within this share of the limit, memory that is free but held is given back, and not more often than this.
 NEAR = 0.1
 RELEASE_S = 0.5
+# A small message takes several times the octets that it came in, so a limit may be reached when a part of the room has
+# been received; below this it is not worth a look.
+ROOM_SHARE = 8
+LEAST_RECEIVED_BYTES = 1_048_576
 # An alarm clears this far on the good side of its limit, so that it does not go on and off at it.
 SLACK = 0.05
 
@@ -27,6 +32,18 @@ FREE_BYTES = 1_073_741_824
 FREE_SHARE = 0.05
 FREE_SEGMENTS = 3
 MOST_FREE_SHARE = 0.1
+
+
+class Look(NamedTuple):
+    """When to look again.
+
+    Attributes:
+        wait_s: After so many seconds.
+        received_bytes: Or as soon as clients have sent so much, whichever is first.
+    """
+
+    wait_s: float
+    received_bytes: int
 
 
 class ResourceMonitor:
@@ -48,18 +65,15 @@ class ResourceMonitor:
         self._release_s = 0.0
         alarms.memory_limit_bytes = memory_limit_bytes(limits.memory_high_watermark, machine.memory_limit_bytes)
 
-    def look(self, now_s: float) -> float:
-        """Measure, and raise or clear the alarms.
-
-        Returns:
-            Seconds until the next look.
-        """
+    def look(self, now_s: float) -> Look:
+        """Measure, and raise or clear the alarms. Returns when to look again."""
         room = min(self._look_at_memory(now_s), self._look_at_disk(now_s))
         if self._alarms.is_on:
-            return ALARMED_WAIT_S
-        return min(max(room / FILL_BYTES_PER_S, LEAST_WAIT_S), MOST_WAIT_S)
+            return Look(ALARMED_WAIT_S, sys.maxsize)
+        wait_s = min(max(room / FILL_BYTES_PER_S, LEAST_WAIT_S), MOST_WAIT_S)
+        return Look(wait_s, max(int(room) // ROOM_SHARE, LEAST_RECEIVED_BYTES))
 
-    def _look_at_memory(self, now_s: float) -> float:
+    def _look_at_memory(self, now_s: float) -> int:
         """Returns how many octets there are to the limit."""
         alarms = self._alarms
         used, limit = self._machine.resident_bytes(), int(alarms.memory_limit_bytes)
@@ -78,12 +92,12 @@ class ResourceMonitor:
                 LOG.info("memory alarm cleared", extra=figures)
         return limit - used
 
-    def _look_at_disk(self, now_s: float) -> float:
+    def _look_at_disk(self, now_s: float) -> int:
         """Returns how many octets there are to the limit. A disk that cannot be asked raises no alarm."""
         alarms = self._alarms
         free, size = self._machine.disk()
         if size < 0:
-            return math.inf
+            return sys.maxsize
         limit = self._configured_free_bytes or default_free_bytes(size, self._segment_bytes)  # disks may be resized
         alarms.disk_free_limit_bytes = limit
         is_short = free < limit * (1 + SLACK) if alarms.is_disk_low else free < limit

@@ -135,7 +135,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of one broker process. Immutable: a change means a restart."""
 
     data_dir: Annotated[
-        str, Meta(min_length=1, description="Where queues, users and topology are kept. One process at a time.")
+        str, Meta(min_length=1, description="Where queues and their messages are kept. One process at a time.")
     ] = "./data"
     bind: Annotated[
         str,
@@ -146,19 +146,19 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="AMQP. 0 for any free port.")] = 5672
     http_port: Annotated[
-        int, Meta(ge=OFF, le=65535, description='HTTP API and console. 0 for any free port, "off" for none.')
+        int, Meta(ge=OFF, le=65535, description='HTTP API. 0 for any free port, "off" for none.')
     ] = 15672
     metrics_port: Annotated[
         int, Meta(ge=OFF, le=65535, description='Prometheus metrics. 0 for any free port, "off" for none.')
     ] = 15692
     default_user: Annotated[
-        str, Meta(min_length=1, max_length=255, description="The administrator made on an empty data directory.")
+        str, Meta(min_length=1, max_length=255, description="The administrator, for now the only user.")
     ] = "guest"
-    default_pass: Annotated[str, Meta(min_length=1, max_length=1024, description="That user's first password.")] = (
+    default_pass: Annotated[str, Meta(min_length=1, max_length=1024, description="That user's password.")] = (
         "guest"  # noqa: S105 - RabbitMQ's default, usable from loopback only
     )
     default_vhost: Annotated[
-        str, Meta(min_length=1, max_length=255, description="The vhost made on an empty data directory.")
+        str, Meta(min_length=1, max_length=255, description="The vhost that exists in any case.")
     ] = "/"
     loopback_users: Annotated[tuple[str, ...], Meta(description="Users that may log in from this machine only.")] = (
         "guest",

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from broker.core.arguments import canonical_table
 from broker.definitions.journal import StoredTopology, TopologyReader, topology_records
-from broker.vhost.vhost import RESERVED_PREFIX
+from broker.vhost.topology import TopologyJournal
+from broker.vhost.vhost import RESERVED_PREFIX, VHost
 from tests.vhost.scene import Scene, take_all
 
 Exchanges = dict[bytes, tuple[bytes, bool, bool, bytes]]
@@ -19,7 +20,7 @@ class Node(Scene):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.path = path
-        self.reader = TopologyReader(self.turn)
+        self.reader = TopologyReader(self.turn, self.make_vhost)
         self.reader.apply(self.recovered.topology)
         for log_id, found in self.recovered.queues.items():
             for entry in found.entries:
@@ -29,6 +30,11 @@ class Node(Scene):
         self.turn.finish()
         self.vhost.journal = StoredTopology(self.store)
         self.turn.begin()
+
+    def make_vhost(self, name: str) -> VHost:
+        vhost = VHost(name, self.agenda, self.store, self.counters, self.log_ids, TopologyJournal())
+        self.turn.vhosts[name] = vhost
+        return vhost
 
     def stop(self) -> None:
         """End the turn and close the store."""

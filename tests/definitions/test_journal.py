@@ -245,7 +245,6 @@ DAMAGED: dict[str, bytes] = {
     "a kind that is no text": b"\x91\xa2\x00\x80",
     "a kind of a later version": b"\x93\xa6stream\xa1/\xc4\x01s",
     "cut in the middle": encode_record(GOOD)[:-3],
-    "a vhost that is gone": encode_record(QueueRecord("gone", b"q", 7, False, pack_table({}))),
     "arguments without a length": encode_record(QueueRecord("/", b"bad", 7, False, b"")),
     "arguments cut short": encode_record(QueueRecord("/", b"bad", 7, False, pack_table({b"k": longstr(b"v")})[:-1])),
     "arguments of an unknown letter": encode_record(QueueRecord("/", b"bad", 7, False, b"\x00\x00\x00\x03\x01k?")),

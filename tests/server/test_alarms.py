@@ -183,7 +183,7 @@ def test_full_disk_loses_nothing_confirmed_and_is_over_when_there_is_room(
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)],  # noqa: S607
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(disk)],  # noqa: S607
         check=False,
         capture_output=True,
     )
@@ -191,7 +191,7 @@ def test_full_disk_loses_nothing_confirmed_and_is_over_when_there_is_room(
         pytest.skip(f"a small disk cannot be mounted: {mounted.stderr.decode().strip()}")
     ballast = disk / "ballast"
     try:
-        ballast.write_bytes(bytes(6 * MIB))
+        ballast.write_bytes(bytes(22 * MIB))
         # One octet: the free disk raises no alarm, so that the write itself must find out.
         daemon = place("limits.disk_free_limit_bytes=1", directory=disk)
         daemon.log = tmp_path / "log"

@@ -29,8 +29,8 @@ def test_the_banner_has_every_line_an_operator_looks_for() -> None:
     ]
 
 
-def test_an_empty_data_directory_is_said_to_be_empty() -> None:
-    assert recovered_text({"queues": 0}) == "nothing, the data directory was empty"
+def test_a_start_that_recovered_nothing_says_so() -> None:
+    assert recovered_text({"queues": 0}) == "nothing"
 
 
 def test_the_banner_is_logged_line_by_line_and_ends_with_ready(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from broker.core.arguments import Field, Table, octets
+from broker.definitions.journal import topology_records
 from broker.server.engine import CAPABILITIES, Engine, server_properties
 from broker.settings.model import AmqpSettings, Settings
 from broker.store.errors import StoreError
@@ -45,6 +46,21 @@ def test_a_crash_keeps_durable_queues_and_says_how_many(tmp_path: Path) -> None:
     assert second.recovered["queues"] == 1
     assert second.context.counters.queues_deleted == 0
     leave(second)
+
+
+def test_another_default_vhost_gives_up_nothing_of_the_old_one(tmp_path: Path) -> None:
+    data_dir = str(tmp_path / "data")
+    first = Engine(Settings(data_dir=data_dir))
+    declare(first, b"kept")
+    leave(first)
+    second = Engine(Settings(data_dir=data_dir, default_vhost="other"))
+    assert set(second.turn.vhosts) == {"/", "other"}
+    assert set(second.turn.vhosts["/"].queues) == {b"kept"}
+    second.store.compact_journal(topology_records(second.turn))
+    leave(second)
+    third = Engine(Settings(data_dir=data_dir))
+    assert set(third.turn.vhosts["/"].queues) == {b"kept"}
+    leave(third)
 
 
 def test_a_queue_that_expired_while_it_was_recovered_stays_deleted(tmp_path: Path) -> None:

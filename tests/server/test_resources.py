@@ -10,6 +10,7 @@ from broker.server.resources import (
     ALARMED_WAIT_S,
     LEAST_WAIT_S,
     MOST_WAIT_S,
+    ROOM_SHARE,
     ResourceMonitor,
     default_free_bytes,
     memory_limit_bytes,
@@ -117,12 +118,13 @@ def test_looks_the_sooner_the_nearer_a_limit_is(machine: Told, monitor: Resource
     waits = []
     for mebibytes in (100, 500, 590, 599, 601):
         machine.resident = mebibytes * MIB
-        waits.append(round(monitor.look(0.0), 1))
+        waits.append(round(monitor.look(0.0).wait_s, 1))
     assert waits == [MOST_WAIT_S, 0.4, LEAST_WAIT_S, LEAST_WAIT_S, ALARMED_WAIT_S]
     machine.resident = 100 * MIB
-    assert monitor.look(0.0) == MOST_WAIT_S
+    assert monitor.look(0.0) == (MOST_WAIT_S, 500 * MIB // ROOM_SHARE)
     machine.free = 5 * GIB + 50 * MIB
-    assert round(monitor.look(0.0), 1) == 0.2
+    look = monitor.look(0.0)
+    assert (round(look.wait_s, 1), look.received_bytes) == (0.2, 50 * MIB // ROOM_SHARE)
 
 
 def test_memory_is_given_back_only_now_and_then(machine: Told, monitor: ResourceMonitor) -> None:

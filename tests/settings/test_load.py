@@ -153,8 +153,8 @@ def test_two_ports_may_not_be_the_same_but_both_may_be_free_or_off() -> None:
 
 
 def test_the_log_must_hold_two_segments() -> None:
-    text = refusal(environ={"PONYMQ_STORE_LOG_BYTES": "100MiB"})
-    assert text.startswith("settings: store.log_bytes = 104857600: expected at least two segments")
+    text = refusal(environ={"PONYMQ_STORE_LOG_BYTES": "60MiB"})
+    assert text.startswith("settings: store.log_bytes = 62914560: expected at least two segments")
 
 
 def test_a_password_never_stands_in_a_refusal(tmp_path: Path) -> None:
