@@ -7,7 +7,7 @@ from mypy_extensions import i64, mypyc_attr
 from broker.core.arguments import Table
 from broker.core.destination import Destination
 from broker.routing.binding import Binding
-from broker.routing.exchange import Exchange
+from broker.routing.exchange import Exchange, ExchangeTraits
 from broker.routing.matches import Matches
 
 
@@ -16,25 +16,8 @@ from broker.routing.matches import Matches
 class DirectExchange(Exchange):
     """Routes by the whole routing key."""
 
-    def __init__(
-        self,
-        name: bytes,
-        vhost_name: str,
-        *,
-        is_durable: bool,
-        is_auto_delete: bool,
-        is_internal: bool,
-        arguments: Table,
-    ) -> None:
-        super().__init__(
-            b"direct",
-            name,
-            vhost_name,
-            is_durable=is_durable,
-            is_auto_delete=is_auto_delete,
-            is_internal=is_internal,
-            arguments=arguments,
-        )
+    def __init__(self, name: bytes, vhost_name: str, traits: ExchangeTraits) -> None:
+        super().__init__(b"direct", name, vhost_name, traits)
         # Binding key, then destination and how many bindings differ only by their arguments.
         self._by_key: Final[dict[bytes, dict[Destination, int]]] = {}
 
@@ -83,9 +66,7 @@ class DefaultExchange(Exchange):
     """
 
     def __init__(self, vhost_name: str, queues: QueueLookup) -> None:
-        super().__init__(
-            b"direct", b"", vhost_name, is_durable=True, is_auto_delete=False, is_internal=False, arguments={}
-        )
+        super().__init__(b"direct", b"", vhost_name, ExchangeTraits())
         self._queues: Final = queues
 
     def collect(self, key: bytes, headers: Table | None, into: Matches) -> None:

@@ -1,6 +1,6 @@
 """What all exchange types share: identity, flags, the set of bindings."""
 
-from typing import Final
+from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
@@ -10,6 +10,32 @@ from broker.routing.binding import Binding, binding_identity
 from broker.routing.matches import Matches
 
 ALTERNATE_EXCHANGE: Final = b"alternate-exchange"
+
+
+@final
+@mypyc_attr(native_class=True)
+class ExchangeTraits:
+    """What ``exchange.declare`` says beside name and type.
+
+    Attributes:
+        is_durable: Survives a restart.
+        is_auto_delete: To be deleted when its last binding goes.
+        is_internal: Clients may not publish to it.
+        arguments: As declared.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_durable: bool = True,
+        is_auto_delete: bool = False,
+        is_internal: bool = False,
+        arguments: Table | None = None,
+    ) -> None:
+        self.is_durable: Final = is_durable
+        self.is_auto_delete: Final = is_auto_delete
+        self.is_internal: Final = is_internal
+        self.arguments: Final[Table] = {} if arguments is None else arguments
 
 
 @mypyc_attr(native_class=True)
@@ -35,20 +61,17 @@ class Exchange(Destination):
         kind: bytes,
         name: bytes,
         vhost_name: str,
+        traits: ExchangeTraits,
         *,
-        is_durable: bool,
-        is_auto_delete: bool,
-        is_internal: bool,
-        arguments: Table,
         needs_headers: bool = False,
     ) -> None:
-        super().__init__(name, vhost_name, True, is_durable)
+        super().__init__(name, vhost_name, True, traits.is_durable)
         self.kind: Final = kind
-        self.is_auto_delete: Final = is_auto_delete
-        self.is_internal: Final = is_internal
-        self.arguments: Final = arguments
+        self.is_auto_delete: Final = traits.is_auto_delete
+        self.is_internal: Final = traits.is_internal
+        self.arguments: Final = traits.arguments
         self.needs_headers: Final = needs_headers
-        alternate = arguments.get(ALTERNATE_EXCHANGE)
+        alternate = traits.arguments.get(ALTERNATE_EXCHANGE)
         self.alternate: bytes = octets(alternate) if alternate is not None and alternate.kind == "S" else b""
         self.binding_count: i64 = 0
         self.had_binding: bool = False

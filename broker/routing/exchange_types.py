@@ -6,7 +6,7 @@ from broker.core.arguments import Table, type_name
 from broker.core.destination import resource_text
 from broker.core.errors import PRECONDITION_FAILED, SoftError
 from broker.routing.direct import DirectExchange
-from broker.routing.exchange import ALTERNATE_EXCHANGE, Exchange
+from broker.routing.exchange import ALTERNATE_EXCHANGE, Exchange, ExchangeTraits
 from broker.routing.fanout import FanoutExchange
 from broker.routing.headers import HeadersExchange
 from broker.routing.topic import TopicExchange
@@ -40,55 +40,18 @@ def check_exchange_arguments(name: bytes, vhost_name: str, arguments: Table) -> 
         )
 
 
-def make_exchange(
-    kind: bytes,
-    name: bytes,
-    vhost_name: str,
-    *,
-    is_durable: bool,
-    is_auto_delete: bool,
-    is_internal: bool,
-    arguments: Table,
-) -> Exchange:
+def make_exchange(kind: bytes, name: bytes, vhost_name: str, traits: ExchangeTraits) -> Exchange:
     """Make an exchange without bindings.
 
     Raises:
         SoftError: 406, as ``check_kind`` and ``check_exchange_arguments``.
     """
     check_kind(kind)
-    check_exchange_arguments(name, vhost_name, arguments)
+    check_exchange_arguments(name, vhost_name, traits.arguments)
     if kind == b"direct":
-        return DirectExchange(
-            name,
-            vhost_name,
-            is_durable=is_durable,
-            is_auto_delete=is_auto_delete,
-            is_internal=is_internal,
-            arguments=arguments,
-        )
+        return DirectExchange(name, vhost_name, traits)
     if kind == b"fanout":
-        return FanoutExchange(
-            name,
-            vhost_name,
-            is_durable=is_durable,
-            is_auto_delete=is_auto_delete,
-            is_internal=is_internal,
-            arguments=arguments,
-        )
+        return FanoutExchange(name, vhost_name, traits)
     if kind == b"headers":
-        return HeadersExchange(
-            name,
-            vhost_name,
-            is_durable=is_durable,
-            is_auto_delete=is_auto_delete,
-            is_internal=is_internal,
-            arguments=arguments,
-        )
-    return TopicExchange(
-        name,
-        vhost_name,
-        is_durable=is_durable,
-        is_auto_delete=is_auto_delete,
-        is_internal=is_internal,
-        arguments=arguments,
-    )
+        return HeadersExchange(name, vhost_name, traits)
+    return TopicExchange(name, vhost_name, traits)

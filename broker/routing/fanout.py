@@ -5,7 +5,7 @@ from typing import final
 from mypy_extensions import mypyc_attr
 
 from broker.core.arguments import Table
-from broker.routing.exchange import Exchange
+from broker.routing.exchange import Exchange, ExchangeTraits
 from broker.routing.matches import Matches
 
 
@@ -14,25 +14,8 @@ from broker.routing.matches import Matches
 class FanoutExchange(Exchange):
     """Routes everything to everyone bound, once each however many bindings it has."""
 
-    def __init__(
-        self,
-        name: bytes,
-        vhost_name: str,
-        *,
-        is_durable: bool,
-        is_auto_delete: bool,
-        is_internal: bool,
-        arguments: Table,
-    ) -> None:
-        super().__init__(
-            b"fanout",
-            name,
-            vhost_name,
-            is_durable=is_durable,
-            is_auto_delete=is_auto_delete,
-            is_internal=is_internal,
-            arguments=arguments,
-        )
+    def __init__(self, name: bytes, vhost_name: str, traits: ExchangeTraits) -> None:
+        super().__init__(b"fanout", name, vhost_name, traits)
 
     def collect(self, key: bytes, headers: Table | None, into: Matches) -> None:
         """Add every destination."""

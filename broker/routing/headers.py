@@ -23,7 +23,7 @@ from broker.core.arguments import (
 from broker.core.destination import Destination
 from broker.core.errors import PRECONDITION_FAILED, SoftError
 from broker.routing.binding import Binding
-from broker.routing.exchange import Exchange
+from broker.routing.exchange import Exchange, ExchangeTraits
 from broker.routing.matches import Matches
 
 X_MATCH: Final = b"x-match"
@@ -98,26 +98,8 @@ def _bucket_of(wanted: Field) -> bytes:
 class HeadersExchange(Exchange):
     """Routes by headers; the key plays no part."""
 
-    def __init__(
-        self,
-        name: bytes,
-        vhost_name: str,
-        *,
-        is_durable: bool,
-        is_auto_delete: bool,
-        is_internal: bool,
-        arguments: Table,
-    ) -> None:
-        super().__init__(
-            b"headers",
-            name,
-            vhost_name,
-            is_durable=is_durable,
-            is_auto_delete=is_auto_delete,
-            is_internal=is_internal,
-            arguments=arguments,
-            needs_headers=True,
-        )
+    def __init__(self, name: bytes, vhost_name: str, traits: ExchangeTraits) -> None:
+        super().__init__(b"headers", name, vhost_name, traits, needs_headers=True)
         self._rules: Final[dict[Binding, _Rule]] = {}
         # Rules that ask for all of nothing: every message meets them.
         self._always: Final[dict[_Rule, bool]] = {}

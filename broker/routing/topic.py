@@ -7,7 +7,7 @@ from mypy_extensions import mypyc_attr
 from broker.core.arguments import Table
 from broker.core.destination import Destination
 from broker.routing.binding import Binding
-from broker.routing.exchange import Exchange
+from broker.routing.exchange import Exchange, ExchangeTraits
 from broker.routing.matches import Matches
 from broker.routing.topic_trie import TopicTrie
 
@@ -28,25 +28,8 @@ class TopicExchange(Exchange):
         is_caching: Whether results are kept; tests turn it off to compare.
     """
 
-    def __init__(
-        self,
-        name: bytes,
-        vhost_name: str,
-        *,
-        is_durable: bool,
-        is_auto_delete: bool,
-        is_internal: bool,
-        arguments: Table,
-    ) -> None:
-        super().__init__(
-            b"topic",
-            name,
-            vhost_name,
-            is_durable=is_durable,
-            is_auto_delete=is_auto_delete,
-            is_internal=is_internal,
-            arguments=arguments,
-        )
+    def __init__(self, name: bytes, vhost_name: str, traits: ExchangeTraits) -> None:
+        super().__init__(b"topic", name, vhost_name, traits)
         self.is_caching: bool = True
         self._trie: Final = TopicTrie()
         self._cache: Final[dict[bytes, list[Destination]]] = {}

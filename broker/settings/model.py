@@ -145,18 +145,16 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="AMQP. 0 for any free port.")] = 5672
-    http_port: Annotated[
-        int, Meta(ge=OFF, le=65535, description='HTTP API. 0 for any free port, "off" for none.')
-    ] = 15672
+    http_port: Annotated[int, Meta(ge=OFF, le=65535, description='HTTP API. 0 for any free port, "off" for none.')] = (
+        15672
+    )
     metrics_port: Annotated[
         int, Meta(ge=OFF, le=65535, description='Prometheus metrics. 0 for any free port, "off" for none.')
     ] = 15692
     default_user: Annotated[
         str, Meta(min_length=1, max_length=255, description="The administrator, for now the only user.")
     ] = "guest"
-    default_pass: Annotated[str, Meta(min_length=1, max_length=1024, description="That user's password.")] = (
-        "guest"  # noqa: S105 - RabbitMQ's default, usable from loopback only
-    )
+    default_pass: Annotated[str, Meta(min_length=1, max_length=1024, description="That user's password.")] = "guest"  # noqa: S105 - RabbitMQ's default, usable from loopback only
     default_vhost: Annotated[
         str, Meta(min_length=1, max_length=255, description="The vhost that exists in any case.")
     ] = "/"

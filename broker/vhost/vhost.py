@@ -20,8 +20,8 @@ from broker.queues.arguments import CLASSIC, check_arguments, queue_type
 from broker.queues.queue import Queue
 from broker.routing.binding import Binding
 from broker.routing.direct import DefaultExchange, QueueLookup
-from broker.routing.exchange import Exchange
-from broker.routing.exchange_types import check_exchange_arguments, check_kind, make_exchange
+from broker.routing.exchange import Exchange, ExchangeTraits
+from broker.routing.exchange_types import check_kind, make_exchange
 from broker.routing.walk import ExchangeLookup
 from broker.store.store import Store
 from broker.vhost.equivalence import check_exchange_equivalence, check_queue_equivalence
@@ -98,13 +98,7 @@ class VHost(ExchangeLookup):
         self.exchanges[b""] = DefaultExchange(name, names)
         for exchange_name, kind, is_internal in PREDECLARED:
             self.exchanges[exchange_name] = make_exchange(
-                kind,
-                exchange_name,
-                name,
-                is_durable=True,
-                is_auto_delete=False,
-                is_internal=is_internal,
-                arguments={},
+                kind, exchange_name, name, ExchangeTraits(is_internal=is_internal)
             )
 
     # --- look-ups
@@ -155,16 +149,10 @@ class VHost(ExchangeLookup):
         if name.startswith(RESERVED_PREFIX):
             text = f"exchange name '{name.decode('utf-8', 'replace')}' contains reserved prefix 'amq.*'"
             raise SoftError(ACCESS_REFUSED, text)
-        check_exchange_arguments(name, self.name, arguments)
-        exchange = make_exchange(
-            kind,
-            name,
-            self.name,
-            is_durable=is_durable,
-            is_auto_delete=is_auto_delete,
-            is_internal=is_internal,
-            arguments=arguments,
+        traits = ExchangeTraits(
+            is_durable=is_durable, is_auto_delete=is_auto_delete, is_internal=is_internal, arguments=arguments
         )
+        exchange = make_exchange(kind, name, self.name, traits)
         self.exchanges[name] = exchange
         self.version += 1  # it may be the missing alternate of another
         if is_durable:

@@ -6,7 +6,7 @@ from broker.core.arguments import Field, Table, array, boolean, long, longstr
 from broker.core.destination import Destination
 from broker.core.errors import SoftError
 from broker.routing.direct import DefaultExchange, QueueLookup
-from broker.routing.exchange import Exchange
+from broker.routing.exchange import Exchange, ExchangeTraits
 from broker.routing.exchange_types import KINDS, check_exchange_arguments, make_exchange
 from broker.routing.matches import Matches
 
@@ -16,15 +16,7 @@ def queue(name: bytes) -> Destination:
 
 
 def exchange(kind: bytes, *, is_auto_delete: bool = False, arguments: Table | None = None) -> Exchange:
-    return make_exchange(
-        kind,
-        b"x",
-        "/",
-        is_durable=True,
-        is_auto_delete=is_auto_delete,
-        is_internal=False,
-        arguments=arguments or {},
-    )
+    return make_exchange(kind, b"x", "/", ExchangeTraits(is_auto_delete=is_auto_delete, arguments=arguments))
 
 
 def collected(source: Exchange, key: bytes = b"k", headers: Table | None = None) -> list[bytes]:
@@ -39,9 +31,8 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 @every_kind
 def test_exchange_says_what_it_was_made_with(kind: bytes) -> None:
-    made = make_exchange(
-        kind, b"x", "v", is_durable=False, is_auto_delete=True, is_internal=True, arguments={b"a": long(1)}
-    )
+    traits = ExchangeTraits(is_durable=False, is_auto_delete=True, is_internal=True, arguments={b"a": long(1)})
+    made = make_exchange(kind, b"x", "v", traits)
     assert (made.kind, made.name, made.vhost_name) == (kind, b"x", "v")
     assert (made.is_exchange, made.is_durable, made.is_auto_delete, made.is_internal) == (True, False, True, True)
     assert made.arguments == {b"a": long(1)}

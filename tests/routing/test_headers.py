@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from broker.core.arguments import Field, Table, array, boolean, long, longstr, same_value, table
 from broker.core.destination import Destination
 from broker.core.errors import SoftError
+from broker.routing.exchange import ExchangeTraits
 from broker.routing.headers import HeadersExchange
 from broker.routing.matches import Matches
 
@@ -16,7 +17,7 @@ def queue(name: bytes) -> Destination:
 
 
 def headers_exchange() -> HeadersExchange:
-    return HeadersExchange(b"x", "/", is_durable=True, is_auto_delete=False, is_internal=False, arguments={})
+    return HeadersExchange(b"x", "/", ExchangeTraits())
 
 
 def collected(source: HeadersExchange, headers: Table | None) -> set[bytes]:

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.core.destination import Destination
+from broker.routing.exchange import ExchangeTraits
 from broker.routing.matches import Matches
 from broker.routing.topic import MAX_CACHED_DESTINATIONS, MAX_CACHED_KEYS, TopicExchange
 from broker.routing.topic_trie import TopicTrie, pattern_words
@@ -15,7 +16,7 @@ def queue(name: bytes) -> Destination:
 
 
 def topic() -> TopicExchange:
-    return TopicExchange(b"x", "/", is_durable=True, is_auto_delete=False, is_internal=False, arguments={})
+    return TopicExchange(b"x", "/", ExchangeTraits())
 
 
 def collected(source: TopicExchange, key: bytes) -> set[bytes]:

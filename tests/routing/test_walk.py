@@ -5,7 +5,7 @@ import pytest
 from broker.core.arguments import Table, long, longstr
 from broker.core.destination import Destination
 from broker.routing.direct import DefaultExchange, QueueLookup
-from broker.routing.exchange import Exchange
+from broker.routing.exchange import Exchange, ExchangeTraits
 from broker.routing.exchange_types import make_exchange
 from broker.routing.walk import ExchangeLookup, depends_on_headers, find_queues, find_queues_for_keys
 
@@ -23,9 +23,7 @@ class Names(ExchangeLookup):
 
     def declare(self, name: bytes, kind: bytes = b"direct", alternate: bytes = b"") -> Exchange:
         arguments: Table = {b"alternate-exchange": longstr(alternate)} if alternate else {}
-        made = make_exchange(
-            kind, name, "/", is_durable=True, is_auto_delete=False, is_internal=False, arguments=arguments
-        )
+        made = make_exchange(kind, name, "/", ExchangeTraits(arguments=arguments))
         self.exchanges[name] = made
         return made
 
