@@ -160,12 +160,12 @@ class TopologyReader:
             queue = restorer.queues.get(log_id)
             if queue is not None and not queue.is_deleted:
                 queue.next_position = max(queue.next_position, found.next_position)
-            elif queue is None and self.left_out > 0:
-                # It may be the queue of a record that was left out: what cannot be served is kept all the same.
-                LOG.error("messages of an unknown queue stay on disk", extra={"log_id": log_id})
-            else:
+            elif queue is not None:
                 # Its deletion was written before the crash and the end of its messages was not.
                 self._turn.store.forget_queue(log_id)
+            else:
+                # Nobody deleted it: its record is lost. What cannot be served is kept all the same.
+                LOG.error("messages of an unknown queue stay on disk", extra={"log_id": log_id})
         self.messages = int(restorer.count)
         for vhost in self._turn.vhosts.values():
             self.exchanges += sum(1 for exchange in vhost.exchanges.values() if exchange.is_durable)

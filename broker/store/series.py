@@ -160,6 +160,9 @@ class Series:
             self.tell(HEADER, text, found.path, 0, size)
         scanned = Scan(data, key)
         found.synced = scanned.synced
+        if self.kind == JOURNAL:
+            # A journal gets its final name when its snapshot is synced: an unreadable first batch is never a torn end.
+            found.synced = max(found.synced, found.first)
         if found.first < 0 and scanned.runs:
             found.first = scanned.runs[0].first
         for run in scanned.runs:

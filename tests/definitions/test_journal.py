@@ -327,6 +327,24 @@ def test_messages_of_a_queue_whose_record_could_not_be_read_are_kept_on_disk(nod
     node.stop()
 
 
+def test_journal_that_lost_its_only_batch_is_damage_and_costs_no_message(node: Node) -> None:
+    lost = node.queue(b"lost")
+    node.publish("", "lost", b"precious")
+    node = node.restarted()
+    node.stop()
+    (journal,) = (node.path / "journal").iterdir()
+    octets = bytearray(journal.read_bytes())
+    octets[-1] ^= 1
+    journal.write_bytes(octets)
+    for life in range(2):
+        node = Node(node.path)
+        assert [("damage" in sentence) for sentence in node.recovered.report] == [True] * (1 - life)
+        assert node.vhost.queues == {}
+        entries = node.recovered.queues[int(lost.log_id)].entries
+        assert [entry.message.body for entry in entries] == [b"precious"]
+        node.stop()
+
+
 def test_messages_of_a_queue_that_was_deleted_are_forgotten(node: Node) -> None:
     queue = node.queue()
     node.publish("", "q", b"left over")

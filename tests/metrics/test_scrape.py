@@ -268,3 +268,21 @@ def test_a_disk_that_cannot_be_read_is_left_out(broker: Broker, peers: NoPeers) 
     assert "rabbitmq_disk_space_available_bytes" not in reading.names
     assert reading.value("rabbitmq_process_resident_memory_bytes") > 1_000_000
     assert reading.value("rabbitmq_process_open_fds") <= reading.value("rabbitmq_process_max_fds")
+
+
+def test_alarms_and_their_limits_are_told(broker: Broker, scraper: Scraper) -> None:
+    alarms = broker.turn.alarms
+    alarms.memory_limit_bytes, alarms.disk_free_limit_bytes = 600, 50
+    alarms.set_memory(True, 0.0)
+    broker.counters.messages_refused = 3
+    reading = Reading(scraper.aggregated())
+    assert reading.value("rabbitmq_alarms_memory_used_watermark") == 1
+    assert reading.value("rabbitmq_alarms_free_disk_space_watermark") == 0
+    assert reading.value("rabbitmq_resident_memory_limit_bytes") == 600
+    assert reading.value("rabbitmq_disk_space_available_limit_bytes") == 50
+    assert reading.value("ponymq_messages_refused_total") == 3
+    alarms.set_memory(False, 0.0)
+    alarms.set_disk_full(True, 0.0)
+    reading = Reading(scraper.per_object())
+    assert reading.value("rabbitmq_alarms_memory_used_watermark") == 0
+    assert reading.value("rabbitmq_alarms_free_disk_space_watermark") == 1

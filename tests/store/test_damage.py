@@ -251,7 +251,8 @@ def test_a_damaged_journal_keeps_what_it_can(tmp_path: Path, is_cut: bool) -> No
         if not is_cut:
             assert recovered.report
         if position > 32:
-            assert recovered.topology == scene.topology[: len(recovered.topology)]
+            # Cut at the damage; but what stands in the first batch may be a snapshot, and that had been synced.
+            assert recovered.topology in (scene.topology[: len(recovered.topology)], scene.topology[1:])
 
 
 def test_damage_in_a_journal_snapshot_costs_one_batch_only(tmp_path: Path) -> None:

@@ -2,14 +2,19 @@
 
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from broker.core.arguments import Field
 from broker.core.message import NOT_STORED, SETTLED
+from broker.queues.window import MemoryWindow
 from broker.store.files import Files
+from broker.store.spool import Spool
 from broker.vhost.confirms import ConfirmLedger
 from broker.vhost.publisher import REFUSED, STORED
 from tests.vhost.scene import Scene, bodies, take
@@ -257,6 +262,31 @@ def test_every_priority_is_taken_back(place: Place) -> None:
     assert bodies(queue) == [b"old"]
 
 
+def test_a_spooled_backlog_keeps_its_order_and_its_account(tmp_path: Path) -> None:
+    place = Place(tmp_path / "data")
+    window = MemoryWindow(queue_bytes=4096)
+    place.agenda.window = window
+    place.agenda.spool = Spool(str(tmp_path / "spool"), place.files)
+    queue = place.queue()
+    ledger = place.ledger()
+    expected = [b"%04d" % number for number in range(60)]
+    for number in range(0, 60, 10):
+        place.confirmed(ledger, *expected[number : number + 10])
+    used = int(window.used)
+    assert used <= 4096, "the backlog was to be spooled"
+    place.files.is_full = True
+    place.confirmed(ledger, b"refused", b"refused too")
+    assert (int(window.used), int(queue.ready.count)) == (used, 60)
+    place.files.is_full = False
+    place.turn.try_again()
+    place.confirmed(ledger, b"last")
+    assert bodies(queue) == [*expected, b"last"]
+    assert (window.used, queue.ready_bytes) == (0, 0)
+    place.finish()
+    place.sync()
+    place.store.close()
+
+
 def test_a_commit_waits_for_the_room_and_is_then_answered(place: Place) -> None:
     queue = place.queue()
     ledger = place.ledger()
@@ -271,6 +301,68 @@ def test_a_commit_waits_for_the_room_and_is_then_answered(place: Place) -> None:
     place.turn.try_again()
     place.sync()
     assert place.told() == [("commit-ok", 0, False)]
+
+
+STEP = st.one_of(
+    st.tuples(st.just("confirmed"), st.integers(1, 4)),
+    st.tuples(st.just("unconfirmed"), st.integers(1, 3)),
+    st.tuples(st.just("consume"), st.integers(1, 3)),
+    st.tuples(st.just("full"), st.booleans().map(int)),
+    st.tuples(st.just("sync"), st.just(0)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEP, max_size=25))
+def test_nothing_confirmed_is_lost_and_nothing_nacked_appears(steps: list[tuple[str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        place = Place(Path(directory) / "data")
+        queue = place.queue()
+        ledger = place.ledger()
+        published: list[bytes] = []  # by confirm number
+        others: list[bytes] = []
+        seen: list[bytes] = []
+        answers: list[tuple[str, int, bool]] = []
+        for kind, value in [*steps, ("full", 0), ("sync", 0)]:
+            if kind == "confirmed":
+                fresh = [b"c%d" % (len(published) + at) for at in range(value)]
+                published += fresh
+                place.confirmed(ledger, *fresh)
+            elif kind == "unconfirmed":
+                for _ in range(value):
+                    others.append(b"u%d" % len(others))
+                    place.publish("", "q", others[-1])
+                place.finish()
+            elif kind == "consume":
+                for _ in range(min(value, int(queue.ready.count))):
+                    queued = take(queue)
+                    seen.append(queued.message.body)
+                    queue.settle(queued)
+                place.finish()
+            elif kind == "full":
+                place.files.is_full = bool(value)
+                if place.turn.alarms.is_disk_full:
+                    place.turn.try_again()
+            elif place.store.is_dirty:
+                place.sync()
+            answers += place.told()
+        place.store.close()
+        after = Scene(Path(directory) / "data")
+        left = recovered(after)
+        after.store.close()
+    acked = {number for what, number, many in answers if what == "ack" and not many}
+    nacked = {number for what, number, _ in answers if what == "nack"}
+    highest = 0
+    for what, number, many in answers:
+        if what == "ack":
+            if many:
+                acked |= set(range(highest + 1, number + 1)) - nacked
+            highest = max(highest, number)
+    assert acked | nacked == set(range(1, len(published) + 1))
+    assert acked.isdisjoint(nacked)
+    found = seen + left
+    assert len(found) == len(set(found))
+    assert set(found) == {published[number - 1] for number in acked} | set(others)
 
 
 def test_settlements_are_kept_and_count_after_a_restart(tmp_path: Path) -> None:
