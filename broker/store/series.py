@@ -222,7 +222,7 @@ class Series:
             for damage in found.damage:
                 where = f"{found.path} at offset {int(damage.offset)}: {int(damage.size)} octets"
                 after = damage.after if damage.after >= 0 else found.first - 1
-                if after >= self.last_batch:
+                if after >= self.last_batch and after >= self.synced:
                     text = f"cut {where} behind the last whole batch, as a crash leaves them"
                     self.tell(CUT, text, found.path, damage.offset, damage.size)
                 else:
