@@ -11,7 +11,7 @@ ARGS ?=
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help run test check format-check format lint types layers test-interpreted test-compiled smoke bench compile clean FORCE
+.PHONY: help run test check format-check format lint types layers test-interpreted test-compiled smoke referee bench compile clean FORCE
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
@@ -74,6 +74,11 @@ smoke: $(VENV)/.tests-installed  ## a short run of real clients against a broker
 	fi
 
 BENCH_WORDS := only brokers rounds count
+referee: $(VENV)/.tests-installed  ## the real-client tests against RabbitMQ, which says whether they expect the right thing
+	@command -v rabbitmq-server >/dev/null || [ -x /usr/sbin/rabbitmq-server ] \
+	    || { echo "make referee: no RabbitMQ here (Debian: apt install rabbitmq-server)" >&2; exit 1; }
+	env -u PYTHONPATH $(VENV)/bin/pytest conformance --broker rabbitmq
+
 bench: $(VENV)/.bench-installed  ## compare with RabbitMQ, rewrite the table in benchmarks/ (only=steady for one scenario)
 	@if $(CAN_COMPILE); then \
 	    $(MAKE) compile; \

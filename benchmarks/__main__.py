@@ -54,7 +54,7 @@ def main() -> None:
     if any(scenario.name == "crowd" for scenario in scenarios):
         allow_files(MOST_CONNECTIONS)  # the brokers inherit it
     began = time.monotonic()
-    load_before, busy_before = load_average(), busy_s()
+    load_before, others_before = load_average(), busy_s() - own_s()
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)))
         seats: dict[str, Seat] = {}
@@ -65,7 +65,7 @@ def main() -> None:
         head = [*facts(directory), *versions]
         results = Runner(seats, words.rounds, words.count, RELAY in wanted, say).run(scenarios)
     took_s = time.monotonic() - began
-    others = max(busy_s() - busy_before - own_s(), 0.0) / took_s
+    others = max(busy_s() - own_s() - others_before, 0.0) / took_s
     head.append(f"Load average: {load_before} before, {load_average()} after; a round itself makes about 2")
     head.append(f"Meanwhile other processes used {others:.1f} of the {os.cpu_count()} cores")
     head.append(f"{words.rounds} rounds each, {took_s:.0f} s in all")

@@ -220,6 +220,8 @@ class PonyMQ(Broker):
     def environment(self) -> dict[str, str]:
         """The caller's environment, with the checkout as the last resort for finding `broker`."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PONYMQ_")}
+        # A developer's disk may be nearly full, and the default limit would refuse every publish on it.
+        environment["PONYMQ_LIMITS_DISK_FREE_LIMIT_BYTES"] = "1"
         if not _broker_is_importable(self.data_dir):
             environment["PYTHONPATH"] = str(CHECKOUT)
         return environment

@@ -46,7 +46,8 @@ class Daemon:
         self.port = free_port()
         self.log = directory / "log"
         self.settings = [word for setting in settings for word in ("--set", setting)]
-        self.extra_environment: dict[str, str] = {}
+        # A developer's disk may be nearly full, and the default limit would refuse every publish on it.
+        self.extra_environment: dict[str, str] = {"PONYMQ_LIMITS_DISK_FREE_LIMIT_BYTES": "1"}
         self.process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> subprocess.Popen[bytes]:
