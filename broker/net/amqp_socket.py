@@ -17,6 +17,8 @@ LOG: Final = logging.getLogger("broker.connection")
 # Octets a peer may leave unread before we stop reading from it: answers to its own methods, as deliveries have stopped
 # long before.
 UNREAD_LIMIT: Final = 16 * 1024 * 1024
+# Octets read from one socket before every other socket that has something is read from.
+READ_SHARE_BYTES: Final = 256 * 1024
 
 
 @mypyc_attr(native_class=True, allow_interpreted_subclasses=True)
@@ -43,6 +45,8 @@ class AmqpSocket(Transport):
         self._loop: Any = asyncio.get_running_loop()
         self._transport: Any = None
         self._is_closing: bool = False
+        self._taken: i64 = 0  # octets read since others last had their turn
+        self._is_waiting: bool = False
         self.connection: Connection | None = None
 
     # --- asyncio's callbacks
@@ -70,7 +74,21 @@ class AmqpSocket(Transport):
             if not connection.is_blocked:
                 # The socket took everything: go on when the others have had their turn.
                 self._loop.call_soon(self.resume_writing)
+        self._taken += len(data)
+        if self._taken >= READ_SHARE_BYTES and not connection.is_held and not self._is_closing:
+            # uvloop reads a socket up to 32 times in a row while there are full chunks: let the others have a turn.
+            self._is_waiting = True
+            self._transport.pause_reading()
+            self._loop.call_soon(self._read_on)
         self._attendant.attend()
+
+    def _read_on(self) -> None:
+        """Everybody else has been read from: it is this socket's turn again."""
+        self._taken = 0
+        self._is_waiting = False
+        connection = self.connection
+        if connection is not None and not connection.is_held and not self._is_closing:
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         """The peer will send no more: AMQP has no half-open connections."""
@@ -125,7 +143,8 @@ class AmqpSocket(Transport):
                 self._loop.call_soon(self.resume_writing)
         elif connection.is_held:
             connection.is_held = False
-            self._transport.resume_reading()
+            if not self._is_waiting:
+                self._transport.resume_reading()
         self._attendant.attend()
 
     def _fail(self, connection: Connection) -> None:
