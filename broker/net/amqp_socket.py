@@ -54,6 +54,12 @@ class AmqpSocket(Transport):
     def connection_made(self, transport: Any) -> None:
         """A peer has been accepted."""
         self._transport = transport
+        if self._context.is_stopping:
+            # Accepted by the kernel before the port was closed, as happens to a client that our own close sent back at
+            # once. Let in, it would be cut off later without being told why.
+            self._is_closing = True
+            transport.close()
+            return
         transport.set_write_buffer_limits(high=OUTBOX_LIMIT)
         peer = transport.get_extra_info("peername")
         host = str(peer[0]) if isinstance(peer, tuple) else "local"
@@ -63,7 +69,8 @@ class AmqpSocket(Transport):
     def data_received(self, data: bytes) -> None:
         """A chunk has arrived."""
         connection = self.connection
-        assert connection is not None
+        if connection is None:
+            return
         try:
             connection.feed(data)
         except Exception:  # noqa: BLE001 - the outermost edge: a bug ends this connection and no other

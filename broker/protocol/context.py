@@ -73,6 +73,7 @@ class Context:
         alarms: Whether publishers are refused for want of memory or disk.
         server_properties: What ``connection.start`` says about this broker.
         connections: Open ones by number.
+        is_stopping: The broker closes its connections; nobody new is let in.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Context:
         self.alarms: Final[Alarms] = turn.alarms
         self.server_properties: Final = server_properties
         self.connections: Final[dict[int, Connection]] = {}
+        self.is_stopping: bool = False
         self._last_id: i64 = 0
         self._publishers: Final[dict[tuple[str, bytes], Publisher]] = {}
 

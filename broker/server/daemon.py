@@ -128,6 +128,7 @@ class Daemon:
         """Stop accepting, close the clients with 320, sync, let go of the data directory."""
         self._manager.stopping()
         server.close()
+        engine.context.is_stopping = True
         connections = engine.context.connections
         engine.turn.begin()
         for connection in list(connections.values()):

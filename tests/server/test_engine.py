@@ -6,6 +6,7 @@ import pytest
 
 from broker.core.arguments import Field, Table, octets
 from broker.definitions.journal import topology_records
+from broker.net.amqp_socket import AmqpSocket, Attendant
 from broker.server.engine import CAPABILITIES, Engine, server_properties
 from broker.settings.model import AmqpSettings, Settings
 from broker.store.errors import StoreError
@@ -123,3 +124,30 @@ def test_what_was_published_before_a_crash_is_ready_after_it(tmp_path: Path) -> 
     second = Engine(settings)
     assert second.turn.vhosts["/"].queues[b"q"].ready.count == 0  # it was not persistent
     leave(second)
+
+
+class Door:
+    """As much of a transport as a refused peer touches."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Nobody(Attendant):
+    def attend(self) -> None:
+        """Nothing is left to the loop."""
+
+
+async def test_peer_that_the_kernel_accepted_while_the_broker_stops_is_not_let_in(tmp_path: Path) -> None:
+    engine = Engine(Settings(data_dir=str(tmp_path / "data")))
+    engine.context.is_stopping = True
+    socket, door = AmqpSocket(engine.context, Nobody()), Door()
+    socket.connection_made(door)
+    socket.data_received(b"AMQP\x00\x00\x09\x01")
+    socket.connection_lost(None)
+    assert door.is_closed
+    assert engine.context.connections == {}
+    leave(engine)
