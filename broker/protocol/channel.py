@@ -20,6 +20,7 @@ from broker.protocol.states import CHANNEL_RUNNING, EXPECT_BODY, EXPECT_HEADER, 
 from broker.protocol.transaction import Transaction
 from broker.protocol.unacked import Unacked
 from broker.queues.queue import Queue
+from broker.store.survivors import Survivors
 from broker.vhost.alarms import Alarms
 from broker.vhost.confirms import ConfirmLedger
 from broker.vhost.publisher import REFUSED, STORED, UNROUTABLE, Publisher, Route
@@ -81,7 +82,7 @@ class Channel:
         self._pieces: list[bytes] = []
         # deliveries
         self.consumers: Final[dict[bytes, ChannelConsumer]] = {}
-        self.unacked: Final = Unacked()
+        self.unacked: Final = Unacked(publisher.vhost.agenda)
         self.next_tag: i64 = 1
         self.prefetch_count: i64 = 0
         self.shared_prefetch: i64 = 0
@@ -366,14 +367,18 @@ class Channel:
             assert taken is not None
             self.settle_taken(taken, unacked.holder, verdict)
             return
+        if verdict == REQUEUE and tag < 0:
+            self._put_back_all()
+            return
         queued: list[Queued] = []
         holders: list[ChannelConsumer | None] = []
-        unacked.take_up_to(tag, queued, holders)
-        if verdict == REQUEUE:
-            self._put_back(queued, holders)
-        else:
-            for i in range(len(queued)):
-                self.settle_taken(queued[i], holders[i], verdict)
+        for number in unacked.numbers(tag):
+            unacked.take_page(number, tag, queued, holders)
+            if verdict == REQUEUE:
+                self._put_back(queued, holders)
+            else:
+                for i in range(len(queued)):
+                    self.settle_taken(queued[i], holders[i], verdict)
 
     def settle_taken(self, queued: Queued, holder: ChannelConsumer | None, verdict: i64) -> None:
         """Settle a delivery that has been taken out of ``unacked``."""
@@ -410,20 +415,34 @@ class Channel:
         for queue, returned in by_queue.items():
             queue.put_back(returned)
 
-    def recover(self) -> None:
-        """Requeue everything that is out: ``basic.recover``. §1.8.3.16."""
+    def _put_back_all(self) -> None:
+        """Requeue everything that is out. What is in the spool stays there, and changes hands without being read."""
+        unacked = self.unacked
+        for part in unacked.take_spooled():
+            holder = part.holder
+            if holder is not None:
+                holder.unacked_count -= part.chunk.count
+                self.shared_unacked -= part.chunk.count
+            cast("Queue", part.chunk.queue).put_back_chunk(part.chunk)
+        if self.shared_prefetch > 0:
+            self.wake_consumers()
         queued: list[Queued] = []
         holders: list[ChannelConsumer | None] = []
-        self.unacked.take_up_to(-1, queued, holders)
-        self._put_back(queued, holders)
+        for number in unacked.numbers(-1):
+            unacked.take_page(number, -1, queued, holders)
+            self._put_back(queued, holders)
 
-    def deliveries_out(self) -> list[Queued]:
-        """Every delivery that is out, those that a transaction has settled but not committed included."""
-        out = self.unacked.deliveries()
+    def recover(self) -> None:
+        """Requeue everything that is out: ``basic.recover``. §1.8.3.16."""
+        self._put_back_all()
+
+    def survive(self, queue: Queue, survivors: Survivors) -> None:
+        """Add every delivery of ``queue`` that is out, those that a transaction has settled but not committed too."""
+        self.unacked.survive(queue, survivors)
         if self.transaction is not None:
             for held in self.transaction.settled:
-                out.append(held.queued)
-        return out
+                if held.queued.queue is queue:
+                    survivors.add(held.queued)
 
     def wake_consumers(self) -> None:
         """There may be room again: let every queue consumed from on this channel try."""
@@ -439,16 +458,11 @@ class Channel:
         self.consumers.clear()
         for consumer in consumers:
             consumer.queue.remove_consumer(consumer)
-        queued: list[Queued] = []
-        holders: list[ChannelConsumer | None] = []
-        self.unacked.take_up_to(-1, queued, holders)
+        self._put_back_all()
         transaction = self.transaction
         if transaction is not None:
-            for held in transaction.settled:
-                queued.append(held.queued)
-                holders.append(held.holder)
+            self._put_back([held.queued for held in transaction.settled], [held.holder for held in transaction.settled])
             transaction.clear()
-        self._put_back(queued, holders)
         for consumer in consumers:
             vhost.consumer_left(consumer.queue)
         self.confirms.is_closed = True

@@ -8,8 +8,8 @@ from broker.auth.users import Users
 from broker.core.arguments import Table
 from broker.core.clock import Clock
 from broker.core.counters import Counters
-from broker.core.message import Queued
 from broker.queues.queue import Queue
+from broker.store.survivors import Survivors
 from broker.vhost.alarms import Alarms
 from broker.vhost.publisher import Publisher
 from broker.vhost.turn import Turn
@@ -96,15 +96,13 @@ class Context:
         self._last_id += 1
         return self._last_id
 
-    def unacked_of(self, queue: Queue) -> list[Queued]:
+    def unacked_of(self, queue: Queue) -> Survivors:
         """Every delivery of ``queue`` that is out, on whatever connection. Looks at all that are out: for rare use."""
-        found: list[Queued] = []
+        survivors = Survivors()
         for connection in self.connections.values():
             for channel in connection.channels.values():
-                for queued in channel.deliveries_out():
-                    if queued.queue is queue:
-                        found.append(queued)
-        return found
+                channel.survive(queue, survivors)
+        return survivors
 
     def publisher(self, vhost_name: str, user_name: bytes) -> Publisher:
         """The publisher, and with it the route cache, that all connections of one user to one vhost share."""

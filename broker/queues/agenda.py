@@ -7,7 +7,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from broker.core.message import Message
 from broker.queues.window import MemoryWindow
-from broker.store.spool import Spool
+from broker.store.spool import Overflowing, Spool
 
 if TYPE_CHECKING:
     from broker.queues.queue import Queue
@@ -40,7 +40,7 @@ class Agenda:
         due: Queues with deliveries to try, each once.
         again: Queues that used up their budget; they go on in the next turn.
         dead_letters: To be routed by the vhost of each.
-        long: Queues with more in memory than their window, to be spooled when the turn has been written.
+        long: What holds more in memory than its window, to be spooled when the turn has been written.
         window: The budget of all queues' memory; None to keep everything in memory.
         spool: Where the rest goes; None likewise.
         expired: Queues whose ``x-expires`` has run out, to be deleted by their vhost.
@@ -52,7 +52,7 @@ class Agenda:
         self.again: list[Queue] = []
         self.dead_letters: list[DeadLetter] = []
         self.expired: list[Queue] = []
-        self.long: list[Queue] = []
+        self.long: list[Overflowing] = []
         self.window: MemoryWindow | None = None
         self.spool: Spool | None = None
         self._alarms: Final[list[tuple[int, int, Queue]]] = []

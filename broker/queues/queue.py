@@ -11,8 +11,10 @@ from broker.queues.agenda import Agenda, DeadLetter
 from broker.queues.arguments import DROP_HEAD, REJECT_PUBLISH_DLX, QueueLimits
 from broker.queues.consumer import Consumer
 from broker.queues.ready import FifoReady, PriorityReady, Ready
-from broker.store.spool import SpooledLine
+from broker.store.chunk import Chunk
+from broker.store.spooled_line import SpooledLine
 from broker.store.store import Store
+from broker.store.survivors import Survivors
 
 # Deliveries from one queue in one turn. Enough for a chunk of 100-octet publishes; small enough that a consumer who
 # finds a long backlog does not hold up everybody else for more than a millisecond.
@@ -88,8 +90,11 @@ class Queue(Enqueuer):
         self.renew_lease()
 
     def _make_ready(self, max_priority: i64) -> Ready:
-        if max_priority > 0:
-            return PriorityReady(max_priority)
+        if max_priority == 0:
+            return self._make_line()
+        return PriorityReady([self._make_line() for _ in range(max_priority + 1)])
+
+    def _make_line(self) -> FifoReady:
         spool = self._agenda.spool
         if spool is None:
             return FifoReady()
@@ -158,6 +163,19 @@ class Queue(Enqueuer):
         self.ready.put_back(returned)
         self.wake()
 
+    def put_back_chunk(self, chunk: Chunk) -> None:
+        """Requeue the deliveries that a channel has in the spool, unread; the chunk is this queue's from now on."""
+        if self.is_deleted:
+            if self._agenda.spool is not None:
+                self._agenda.spool.release(chunk)
+            return
+        chunk.is_returned = True
+        self.ready_bytes += chunk.bodies
+        self.unacked_bytes -= chunk.bodies
+        self.unacked_count -= chunk.count
+        self.ready.put_back_chunk(chunk)
+        self.wake()
+
     # --- messages out
 
     def settle(self, queued: Queued) -> None:
@@ -193,7 +211,7 @@ class Queue(Enqueuer):
             self._store.delivered(self, queued.position)
         return queued
 
-    def purge(self, unacked: list[Queued]) -> int:
+    def purge(self, unacked: Survivors) -> int:
         """Settle everything that is ready, without looking at each. Returns how many messages that was.
 
         Args:
@@ -258,7 +276,7 @@ class Queue(Enqueuer):
             self._drop_expired(self._agenda.now_ms)
             self._arm_timer()
         if self.ready.is_long():
-            self._agenda.long.append(self)
+            self._agenda.long.append(self.ready)
 
     def _deliver_in_turn(self) -> None:
         """Round robin: a consumer without room is passed over."""

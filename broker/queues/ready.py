@@ -7,8 +7,11 @@ from mypy_extensions import i64, mypyc_attr
 
 from broker.core.message import PENDING, SETTLED, Queued
 from broker.queues.window import MESSAGE_OVERHEAD, TIGHT_CHUNK_BYTES, MemoryWindow
-from broker.store.spool import SpooledLine
+from broker.store.chunk import Chunk
+from broker.store.spool import CHUNK_BYTES, Overflowing
+from broker.store.spooled_line import SpooledLine
 
+PIECE: Final = 256  # messages of a chunk of what came back
 TRIM_AT: Final = 512  # slots given out before the list is cut: bulk trimming costs 3 ns per message, a deque 36
 BULK: Final = 64  # from here on, returning messages one by one costs more than sorting once
 
@@ -16,7 +19,7 @@ _by_position = attrgetter("position")
 
 
 @mypyc_attr(native_class=True)
-class Ready:
+class Ready(Overflowing):
     """What is ready, first in first out or by priority.
 
     Attributes:
@@ -47,7 +50,7 @@ class Ready:
         return False
 
     def spool(self) -> None:
-        """Move what the window has no room for to the disk."""
+        """Everything stays in memory unless a subclass does better."""
 
     def take_back(self, first_position: i64) -> i64:
         """Remove the messages from this position on that are marked SETTLED. Only for messages of the present turn.
@@ -59,6 +62,10 @@ class Ready:
 
     def put_back(self, returned: list[Queued]) -> None:
         """Return messages that ``take`` gave out to their places, by position."""
+        raise NotImplementedError
+
+    def put_back_chunk(self, chunk: Chunk) -> None:
+        """Return the messages of a chunk that a channel has spooled: it belongs to this line from now on."""
         raise NotImplementedError
 
     def take_expired(self, now_ms: i64) -> Queued | None:
@@ -79,7 +86,8 @@ class FifoReady(Ready):
     """One line, and in front of it the messages that came back.
 
     A long line has its head and its tail in memory and what is between them in the spool: ``returned``, ``fresh``,
-    spooled, ``tail``. Nothing is in the tail unless something is spooled.
+    spooled, ``tail``. Nothing is in the tail unless something is spooled. What came back may be long as well: chunks of
+    it lie ``aside``, and each is read when its lowest position is the next.
 
     Invariant: every returned position is lower than every fresh one, because ``take`` gives the lowest first.
     """
@@ -93,7 +101,9 @@ class FifoReady(Ready):
         self._spooled: Final = spooled
         self._is_spooling: bool = False
         self._tail: list[Queued] = []
-        self._memory: i64 = 0  # octets in fresh and tail, overhead included; counted only with a window
+        self._aside: Final[list[Chunk]] = []  # of what came back; highest first position first, as in ``returned``
+        self._has_returned: bool = False  # either of these two is not empty
+        self._memory: i64 = 0  # octets of all lists, overhead included; counted only with a window
 
     def push(self, queued: Queued) -> None:
         if self._is_spooling:
@@ -108,7 +118,8 @@ class FifoReady(Ready):
             window.used += size
 
     def first(self) -> Queued | None:
-        if self._returned:
+        if self._has_returned:
+            self._fetch_aside()
             return self._returned[-1]
         if self._head >= len(self._fresh):
             if not self._is_spooling:
@@ -120,8 +131,8 @@ class FifoReady(Ready):
 
     def take(self) -> Queued:
         self.count -= 1
-        if self._returned:
-            return self._returned.pop()
+        if self._has_returned:
+            return self._take_returned()
         if self._is_spooling and self._head >= len(self._fresh):
             self._refill()
         fresh = self._fresh
@@ -142,6 +153,14 @@ class FifoReady(Ready):
             size: i64 = len(queued.message.body) + MESSAGE_OVERHEAD
             self._memory -= size
             window.used -= size
+        return queued
+
+    def _take_returned(self) -> Queued:
+        self._fetch_aside()
+        queued = self._returned.pop()
+        self._has_returned = len(self._returned) > 0 or len(self._aside) > 0
+        if self._window is not None:
+            self._account(queued, -1)
         return queued
 
     # --- the spool
@@ -170,6 +189,65 @@ class FifoReady(Ready):
         del tail[:moved]
         if window.is_tight:
             spooled.write(TIGHT_CHUNK_BYTES)
+        if self._returned and self.is_long():
+            self._put_aside(spooled, window.queue_bytes // 2)
+
+    def _put_aside(self, spooled: SpooledLine, kept_bytes: i64) -> None:
+        """Move what came back to the spool, but for the lowest positions."""
+        line = self._returned
+        kept: i64 = 0
+        end: i64 = len(line)
+        while end > 0 and kept < kept_bytes:
+            end -= 1
+            kept += len(line[end].message.body) + MESSAGE_OVERHEAD
+        done: i64 = 0
+        piece: list[Queued] = []
+        octets: i64 = 0
+        for i in range(end):
+            queued = line[i]
+            if queued.log_segment == PENDING:
+                break  # as above
+            piece.append(queued)
+            octets += len(queued.message.body)
+            if octets < CHUNK_BYTES and len(piece) < PIECE and i + 1 < end:
+                continue
+            chunk = spooled.put_aside(piece)
+            if chunk is None:
+                break
+            for each in piece:
+                self._account(each, -1)
+            self._insert_aside(chunk)
+            done += len(piece)
+            piece = []
+            octets = 0
+        del line[:done]
+
+    def _insert_aside(self, chunk: Chunk) -> None:
+        aside = self._aside
+        low: i64 = 0
+        high: i64 = len(aside)
+        while low < high:
+            middle = (low + high) // 2
+            if aside[middle].first > chunk.first:
+                low = middle + 1
+            else:
+                high = middle
+        aside.insert(low, chunk)
+
+    def _fetch_aside(self) -> None:
+        """Read the chunks aside whose lowest position is before every one that is in memory."""
+        aside = self._aside
+        while aside:
+            chunk = aside[-1]
+            if self._returned and self._returned[-1].position < chunk.first:
+                return
+            fetched: list[Queued] = []
+            for queued in self.fetch(chunk):
+                assert queued is not None
+                self._account(queued, 1)
+                fetched.append(queued)
+            aside.pop()
+            self._insert(fetched)
 
     def _split(self, kept_bytes: i64) -> None:
         """Cut the line: its head stays, the rest becomes the tail."""
@@ -239,9 +317,12 @@ class FifoReady(Ready):
             if queued.position >= first_position and queued.log_segment == SETTLED:
                 octets += len(queued.message.body)
                 self.count -= 1
+                if self._window is not None:
+                    self._account(queued, -1)
             else:
                 back.append(queued)
         self._returned = back
+        self._has_returned = len(back) > 0 or len(self._aside) > 0
         return octets
 
     def _pop_last(self, first_position: i64) -> Queued | None:
@@ -268,6 +349,7 @@ class FifoReady(Ready):
         self._fresh = []
         self._head = 0
         self._returned = []
+        self._has_returned = False
         self._tail = []
         self._is_spooling = False
         if self._window is not None:
@@ -275,9 +357,33 @@ class FifoReady(Ready):
         self._memory = 0
         if self._spooled is not None:
             self._spooled.clear()
+            for chunk in self._aside:
+                self._spooled.drop(chunk)
+            self._aside.clear()
 
     def put_back(self, returned: list[Queued]) -> None:
+        if not returned:
+            return
         self.count += len(returned)
+        if self._window is not None:
+            for queued in returned:
+                self._account(queued, 1)
+        self._has_returned = True
+        self._insert(returned)
+
+    def put_back_chunk(self, chunk: Chunk) -> None:
+        self.count += chunk.count
+        self._has_returned = True
+        self._insert_aside(chunk)
+
+    def fetch(self, chunk: Chunk) -> list[Queued | None]:
+        """The messages of a channel's chunk, which is let go."""
+        spooled = self._spooled
+        assert spooled is not None
+        return spooled.fetch(chunk)
+
+    def _insert(self, returned: list[Queued]) -> None:
+        """Put messages into the line of those that came back."""
         line = self._returned
         if len(returned) >= BULK:
             line.extend(returned)
@@ -308,13 +414,18 @@ class FifoReady(Ready):
 @final
 @mypyc_attr(native_class=True)
 class PriorityReady(Ready):
-    """A line for each priority, the highest served first. RabbitMQ's ``x-max-priority``. All of it is in memory."""
+    """A line for each priority, the highest served first. RabbitMQ's ``x-max-priority``.
 
-    def __init__(self, max_priority: i64) -> None:
+    Each line has the window of a queue: while all queues together are within their budget, that is plenty.
+    """
+
+    def __init__(self, levels: list[FifoReady]) -> None:
+        """Have one of ``levels`` for each priority, 0 first."""
         super().__init__()
-        self._max: Final[i64] = max_priority
-        self._levels: Final[list[FifoReady]] = [FifoReady() for _ in range(max_priority + 1)]
+        self._levels: Final = levels
+        self._max: Final[i64] = len(levels) - 1
         self._top: i64 = 0  # no message is ready above this level
+        self._long: Final[list[FifoReady]] = []  # what is to be spooled at the end of the turn
 
     def _level(self, queued: Queued) -> FifoReady:
         priority = queued.message.priority
@@ -332,8 +443,19 @@ class PriorityReady(Ready):
         return self._levels[top]
 
     def push(self, queued: Queued) -> None:
-        self._level(queued).push(queued)
+        level = self._level(queued)
+        level.push(queued)
         self.count += 1
+        if level.is_long() and level not in self._long:
+            self._long.append(level)
+
+    def is_long(self) -> bool:
+        return len(self._long) > 0
+
+    def spool(self) -> None:
+        for level in self._long:
+            level.spool()
+        self._long.clear()
 
     def first(self) -> Queued | None:
         return self._highest().first()
@@ -353,7 +475,20 @@ class PriorityReady(Ready):
     def put_back(self, returned: list[Queued]) -> None:
         self.count += len(returned)
         for queued in returned:
-            self._level(queued).put_back([queued])
+            level = self._level(queued)
+            level.put_back([queued])
+            if level.is_long() and level not in self._long:
+                self._long.append(level)
+
+    def put_back_chunk(self, chunk: Chunk) -> None:
+        # A channel's chunk knows nothing of priorities: its messages go to their lines one by one, and may be spooled
+        # again from there.
+        fetched: list[Queued] = []
+        for queued in self._levels[0].fetch(chunk):
+            assert queued is not None
+            fetched.append(queued)
+        self.put_back(fetched)
+        self.spool()
 
     def take_expired(self, now_ms: i64) -> Queued | None:
         level = self._top
@@ -377,5 +512,6 @@ class PriorityReady(Ready):
 
     def clear(self) -> None:
         self.count = 0
+        self._long.clear()
         for level in self._levels:
             level.clear()

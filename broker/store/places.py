@@ -161,13 +161,13 @@ class QueuePlaces:
             share.live = 0
             share.emptied = batch
 
-    def survived(self, log_segment: i64) -> None:
-        """A stored message is live after all."""
+    def survived(self, log_segment: i64, count: i64) -> None:
+        """So many messages of a share are live after all."""
         share = self.share(log_segment)
-        share.live += 1
+        share.live += count
         segment = share.segment
         if segment is not None:
-            segment.live += 1
+            segment.live += count
 
     def trim(self) -> None:
         """Forget shares that are settled and have no file.

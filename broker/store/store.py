@@ -27,6 +27,7 @@ from broker.store.records import (
 )
 from broker.store.recovery import Recovery
 from broker.store.retire_job import RetireJob
+from broker.store.survivors import Survivors
 from broker.store.sync_job import SyncJob
 
 NOBODY: Final[i64] = -1
@@ -148,7 +149,7 @@ class Store:
             self.marked.append(places)
             self.has_news = True
 
-    def purge(self, queue: Enqueuer, survivors: list[Queued]) -> None:
+    def purge(self, queue: Enqueuer, survivors: Survivors) -> None:
         """Everything appended to the queue so far is settled but for the survivors, its unacked messages.
 
         The purged ``Queued`` need not be visited, and must not be settled one by one as well.
@@ -157,30 +158,28 @@ class Store:
         places = self.places.get(log_id)
         if places is None:
             return
-        kept = [int(queued.position) for queued in survivors]
-        kept.sort()
-        surviving = set(kept)
+        positions = survivors.positions
         live: i64 = 0
         for queued in self.pending:
             if queued.queue.log_id != log_id or queued.log_segment != PENDING:
                 continue
-            if int(queued.position) in surviving:
+            if positions.contains(queued.position):
                 live += 1
             else:
                 queued.log_segment = SETTLED
         self.end_run()
         first: i64 = 1
-        for position in kept:
-            if position > first:
-                put_settled(self.settlements, log_id, first, position - 1)
-            first = position + 1
+        for kept_first, kept_last in positions.overlap(1, places.last):
+            if kept_first > first:
+                put_settled(self.settlements, log_id, first, kept_first - 1)
+            first = kept_last + 1
         if first <= places.last:
             put_settled(self.settlements, log_id, first, places.last)
         places.drop_all(self.written + 1)
-        for queued in survivors:
-            if queued.log_segment >= 0:
-                places.survived(queued.log_segment)
-                live += 1
+        for log_segment, count in survivors.by_segment.items():
+            if log_segment >= 0:
+                places.survived(log_segment, count)
+                live += count
         places.live = live
         self.emptied_files += 1
         self.has_news = True

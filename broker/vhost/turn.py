@@ -165,10 +165,10 @@ class Turn:
         self.alarms.set_disk_full(False, self._clock.monotonic_s())
 
     def _spool(self) -> None:
-        """Move what queues have no room for to the spool: now its records have their place in the log."""
+        """Move what queues and channels have no room for to the spool: now its records have their place in the log."""
         agenda = self.agenda
-        for queue in agenda.long:
-            queue.ready.spool()
+        for each in agenda.long:
+            each.spool()
         agenda.long.clear()
         if agenda.spool is not None and agenda.spool.failure is not None:
             self.failure = agenda.spool.failure

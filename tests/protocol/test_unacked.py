@@ -1,13 +1,22 @@
 """The ledger of deliveries against a dictionary."""
 
+import tempfile
+from pathlib import Path
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.core.message import Enqueuer, Message, Queued
+from broker.core.message import NOT_STORED, Enqueuer, Message, Queued
 from broker.protocol.consumer import ChannelConsumer
 from broker.protocol.unacked import PAGE_SIZE, Unacked
+from broker.queues.agenda import Agenda
+from broker.queues.window import MemoryWindow
+from broker.store.files import Files
+from broker.store.spool import Spool
+from broker.store.survivors import Survivors
 
 QUEUE = Enqueuer(b"q", "/", False, 0)
+QUEUES = (QUEUE, Enqueuer(b"another", "/", False, 0))
 MESSAGE = Message(b"\0\0", b"", b"", False, 0, 0, -1)
 
 # Deliver (some tags are spent on deliveries that need no ack), ack one, ack all up to one.
@@ -18,47 +27,117 @@ STEPS = st.lists(
         st.tuples(st.just("skip"), st.integers(1, 600)),
         st.tuples(st.just("take"), st.integers(0, 2000)),
         st.tuples(st.just("take up to"), st.integers(-1, 2000)),
+        st.tuples(st.just("spool"), st.just(0)),
     ),
     max_size=40,
 )
 
 
-@settings(max_examples=200)
-@given(STEPS)
-def test_ledger_gives_back_what_a_dictionary_would(steps: list[Step]) -> None:
-    ledger = Unacked()
+def facts(queued: Queued | None) -> tuple[int, bytes, object] | None:
+    return None if queued is None else (int(queued.position), queued.message.body, queued.queue)
+
+
+def compare_with_a_dictionary(ledger: Unacked, steps: list[Step]) -> None:
     model: dict[int, Queued] = {}
     next_tag = 1
     for step, number in steps:
         if step == "deliver":
             for _ in range(number):
-                model[next_tag] = Queued(MESSAGE, QUEUE, next_tag)
+                message = Message(b"\0\0", b"", b"%d" % next_tag, False, 0, 0, -1)
+                model[next_tag] = Queued(message, QUEUES[next_tag * number % 7 // 6], next_tag)
                 ledger.add(next_tag, model[next_tag], None)
                 next_tag += 1
         elif step == "skip":
             next_tag += number
         elif step == "take":
             assert ledger.has(number) == (number in model)
-            assert ledger.take(number) is model.pop(number, None)
+            assert facts(ledger.take(number)) == facts(model.pop(number, None))
+        elif step == "spool":
+            ledger.spool()
         else:
             expected = [tag for tag in sorted(model) if number < 0 or tag <= number]
             assert ledger.tags(number) == expected
-            taken: list[Queued] = []
-            holders: list[ChannelConsumer | None] = []
-            ledger.take_up_to(number, taken, holders)
-            assert taken == [model.pop(tag) for tag in expected]
-            assert holders == [None] * len(expected)
+            assert [facts(each) for each in take_up_to(ledger, number)] == [facts(model.pop(tag)) for tag in expected]
         assert ledger.count == len(model)
     assert ledger.tags(-1) == sorted(model)
+    assert [facts(each) for each in take_up_to(ledger, -1)] == [facts(model[tag]) for tag in sorted(model)]
+
+
+def take_up_to(ledger: Unacked, up_to: int) -> list[Queued]:
+    found: list[Queued] = []
+    queued: list[Queued] = []
+    holders: list[ChannelConsumer | None] = []
+    for number in ledger.numbers(up_to):
+        ledger.take_page(number, up_to, queued, holders)
+        assert holders == [None] * len(queued)
+        found.extend(queued)
+    return found
+
+
+@settings(max_examples=200)
+@given(STEPS)
+def test_ledger_gives_back_what_a_dictionary_would(steps: list[Step]) -> None:
+    compare_with_a_dictionary(Unacked(Agenda()), steps)
+
+
+def little_memory(path: Path) -> Agenda:
+    agenda = Agenda()
+    agenda.window = MemoryWindow(1, 1 << 30)
+    agenda.spool = Spool(str(path), Files())
+    return agenda
+
+
+@settings(max_examples=100, deadline=None)
+@given(STEPS)
+def test_ledger_on_disk_gives_back_what_a_dictionary_would_and_leaves_nothing_there(steps: list[Step]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        agenda = little_memory(Path(directory) / "spool")
+        compare_with_a_dictionary(Unacked(agenda), steps)
+        assert agenda.window is not None
+        assert agenda.window.used == 0
+        assert agenda.spool is not None
+        assert agenda.spool.octets == 0
+
+
+def test_a_channel_that_never_acks_keeps_two_pages_in_memory(tmp_path: Path) -> None:
+    agenda = little_memory(tmp_path / "spool")
+    assert agenda.window is not None
+    ledger = Unacked(agenda)
+    for tag in range(1, 50_001):
+        ledger.add(tag, Queued(MESSAGE, QUEUE, tag), None)
+        while agenda.long:
+            agenda.long.pop().spool()
+    assert agenda.window.used == 0
+    survivors = Survivors()
+    ledger.survive(QUEUE, survivors)
+    assert survivors.positions.overlap(1, 1 << 40) == [(1, 50_000)]
+    assert survivors.by_segment == {NOT_STORED: 50_000}
+
+
+def test_acks_one_by_one_read_each_page_once(tmp_path: Path) -> None:
+    agenda = little_memory(tmp_path / "spool")
+    ledger = Unacked(agenda)
+    for tag in range(1, 10 * PAGE_SIZE):
+        ledger.add(tag, Queued(MESSAGE, QUEUE, tag), None)
+    ledger.spool()
+    assert agenda.spool is not None
+    spooled = int(agenda.spool.octets)
+    for tag in range(1, PAGE_SIZE):
+        assert ledger.take(tag) is not None
+    assert 0 < agenda.spool.octets < spooled  # the first page has gone, whole
+    assert ledger.take(1) is None
+    ledger.take_page(5, -1, [], [])
+    assert not ledger.has(5 * PAGE_SIZE)
+    assert ledger.has(6 * PAGE_SIZE)
 
 
 def test_delivery_put_back_by_a_rollback_is_found_under_its_old_tag() -> None:
-    ledger = Unacked()
+    ledger = Unacked(Agenda())
     for tag in range(1, 3 * PAGE_SIZE):
         ledger.add(tag, Queued(MESSAGE, QUEUE, tag), None)
     early = ledger.take(5)
     assert early is not None
-    ledger.take_up_to(2 * PAGE_SIZE, [], [])
+    take_up_to(ledger, 2 * PAGE_SIZE)
     ledger.add(5, early, None)
     assert ledger.tags(10) == [5]
     assert ledger.take(5) is early

@@ -16,11 +16,16 @@ from hypothesis import strategies as st
 from pamqp import commands
 
 from broker.core.arguments import Field, Table
+from broker.protocol.unacked import PAGE_SIZE
 from broker.queues.queue import Queue
+from broker.queues.window import MemoryWindow
+from broker.store.spool import Spool
+from broker.store.survivors import Survivors
 from tests.queues.scene import Delivery, Peer, Scene, number, text
 
 CHANNELS = (1, 2)
 NEVER = 1 << 62
+FLOOD = PAGE_SIZE + 40
 
 
 @dataclass
@@ -34,6 +39,7 @@ class Config:
     ttl_ms: int = -1
     is_single_active: bool = False
     is_durable: bool = False
+    window_bytes: int = 0  # what a queue or a channel may keep in memory; 0 for everything
 
     def arguments(self) -> Table:
         numbers = {
@@ -177,6 +183,9 @@ class History:
 
     def __init__(self, path: Path, config: Config) -> None:
         self.scene = Scene(path)
+        if config.window_bytes:
+            self.scene.agenda.window = MemoryWindow(config.window_bytes, 1 << 30)
+            self.scene.agenda.spool = Spool(str(path / "spool"), self.scene.store.files)
         self.dead = self.scene.declare(b"dead")
         self.queue: Queue = self.scene.declare(arguments=config.arguments(), is_durable=config.is_durable)
         self.model = Model(config)
@@ -202,6 +211,17 @@ class History:
         mode = 2 if self.bodies % 2 else 1
         self.publisher.publish(body, priority=priority, delivery_mode=mode, **expiration)
         if not self.model.publish(body, priority, ttl_ms, self.scene.clock.wall_ms):
+            assert any(isinstance(each, commands.Basic.Nack) for _, each in self.publisher.hear())
+        self.end_turn()
+
+    def flood(self, priority: int, ttl_ms: int, size: int, channel: int) -> None:
+        """More than a page of deliveries, so that the spool has work."""
+        del ttl_ms, channel
+        bodies = [b"%d" % (self.bodies + each) + b"." * size for each in range(1, FLOOD + 1)]
+        self.bodies += FLOOD
+        self.publisher.publish(*bodies, priority=priority, delivery_mode=2)
+        taken = [self.model.publish(body, priority, -1, self.scene.clock.wall_ms) for body in bodies]
+        if self.config.overflow != "drop-head" and not all(taken):
             assert any(isinstance(each, commands.Basic.Nack) for _, each in self.publisher.hear())
         self.end_turn()
 
@@ -292,6 +312,12 @@ class History:
         places = rest + self.model.dead + self.model.settled
         refused = self.bodies - self.model.published if self.config.overflow == "reject-publish" else 0
         assert len(places) == len(set(places)) == self.bodies - refused
+        spool = self.scene.agenda.spool
+        if spool is not None:
+            self.peer.say(0, commands.Connection.Close(200, "", 0, 0))
+            self.queue.purge(Survivors())
+            assert spool.octets == 0
+            spool.unlink(spool.take_garbage())
         self.scene.close()
 
 
@@ -319,6 +345,7 @@ STEPS = st.one_of(
         st.sampled_from(CHANNELS),
     ),
 )
+FLOODS = st.tuples(st.just("flood"), st.integers(0, 4), st.just(0), st.integers(0, 3), st.sampled_from(CHANNELS))
 CONFIGS = st.builds(
     Config,
     max_priority=st.sampled_from([0, 0, 2]),
@@ -351,6 +378,22 @@ def run(config: Config, steps: list[Step]) -> None:
 @settings(max_examples=120, deadline=None)
 @given(config=CONFIGS, steps=st.lists(STEPS, max_size=40))
 def test_a_queue_behaves_like_a_list(config: Config, steps: list[Step]) -> None:
+    run(config, steps)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    config=st.builds(
+        Config,
+        max_priority=st.sampled_from([0, 0, 2]),
+        max_length=st.sampled_from([-1, -1, -1, 300]),
+        is_single_active=st.booleans(),
+        is_durable=st.booleans(),
+        window_bytes=st.sampled_from([1, 50_000, 200_000]),
+    ),
+    steps=st.lists(st.one_of(STEPS, FLOODS), max_size=40),
+)
+def test_a_queue_with_little_memory_behaves_like_a_list(config: Config, steps: list[Step]) -> None:
     run(config, steps)
 
 

@@ -25,6 +25,10 @@ def queued(position: int, priority: int = 0, expires_ms: int = 0) -> Queued:
     return made
 
 
+def priorities(highest: int) -> PriorityReady:
+    return PriorityReady([FifoReady() for _ in range(highest + 1)])
+
+
 def compare_with_a_sorted_list(ready: Ready, highest: int, steps: list[tuple[str, int]]) -> None:
     model: list[tuple[int, int]] = []  # minus priority, position: sorted, it is the order of delivery
     out: list[Queued] = []
@@ -67,7 +71,7 @@ def test_fifo_gives_the_lowest_position_first(steps: list[tuple[str, int]]) -> N
 
 @given(steps=st.lists(STEP, max_size=60))
 def test_priority_gives_the_highest_first_and_keeps_the_order_within(steps: list[tuple[str, int]]) -> None:
-    compare_with_a_sorted_list(PriorityReady(4), 4, steps)
+    compare_with_a_sorted_list(priorities(4), 4, steps)
 
 
 @pytest.mark.parametrize("count", [TRIM_AT - 1, TRIM_AT, TRIM_AT + 1, 2 * TRIM_AT, 3 * TRIM_AT + 7])
@@ -92,7 +96,7 @@ def test_returned_messages_go_before_fresh_ones_however_many_return(count: int) 
     assert [ready.take().position for _ in range(count + 2)] == list(range(1, count + 3))
 
 
-@pytest.mark.parametrize("make", [FifoReady, lambda: PriorityReady(3)], ids=["fifo", "priority"])
+@pytest.mark.parametrize("make", [FifoReady, lambda: priorities(3)], ids=["fifo", "priority"])
 def test_only_a_head_expires(make: Callable[[], Ready]) -> None:
     ready = make()
     ready.push(queued(1, expires_ms=100))
@@ -109,7 +113,7 @@ def test_only_a_head_expires(make: Callable[[], Ready]) -> None:
 
 
 def test_the_head_of_every_priority_expires() -> None:
-    ready = PriorityReady(5)
+    ready = priorities(5)
     ready.push(queued(1, priority=5))
     ready.push(queued(2, priority=3, expires_ms=70))
     ready.push(queued(3, priority=0, expires_ms=60))

@@ -11,7 +11,8 @@ from broker.core.message import Enqueuer, Message, Queued
 from broker.queues.ready import FifoReady
 from broker.queues.window import MESSAGE_OVERHEAD, TIGHT_BYTES, MemoryWindow
 from broker.store.files import Files
-from broker.store.spool import Spool, SpooledLine
+from broker.store.spool import Spool
+from broker.store.spooled_line import SpooledLine
 from tests.queues.scene import Peer, Scene
 
 QUEUE = Enqueuer(b"q", "/", False, 0)

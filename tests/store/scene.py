@@ -9,6 +9,7 @@ from broker.store.files import Files
 from broker.store.limits import StoreLimits
 from broker.store.placing import Recovered
 from broker.store.store import Store
+from broker.store.survivors import Survivors
 
 State = dict[int, dict[int, tuple[bytes, bool]]]  # log_id -> position -> (body, redelivered)
 
@@ -97,7 +98,10 @@ class Scene:
     def purge(self, log_id: int, survivors: list[int]) -> None:
         queue = self.live.get(log_id, {})
         kept = {position: queue[position] for position in survivors}
-        self.store.purge(self.enqueuer(log_id), list(kept.values()))
+        surviving = Survivors()
+        for queued in kept.values():
+            surviving.add(queued)
+        self.store.purge(self.enqueuer(log_id), surviving)
         self.live[log_id] = kept
 
     def forget(self, log_id: int) -> None:

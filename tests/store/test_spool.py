@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from broker.core.message import NOT_STORED, Enqueuer, Message, Queued
 from broker.store.errors import StoreError
 from broker.store.files import Files
-from broker.store.spool import CHUNK_BYTES, FILE_BYTES, Spool, SpooledLine
+from broker.store.spool import CHUNK_BYTES, Spool
+from broker.store.spooled_line import FILE_BYTES, SpooledLine
 
 QUEUE = Enqueuer(b"q", "/", True, 1)
 

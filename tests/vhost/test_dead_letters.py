@@ -7,6 +7,7 @@ import pytest
 from broker.core.arguments import Field, Table, array, long, longstr, table
 from broker.core.message import Message, Queued
 from broker.queues.queue import Queue
+from broker.store.survivors import Survivors
 from broker.wire.properties import expiration_of, headers_of
 from broker.wire.tables import MAX_TABLE_ITEMS, encode_table
 from tests.vhost.scene import Scene, bodies, content_header, take, take_all
@@ -262,7 +263,7 @@ def test_messages_of_a_queue_that_ends_are_not_dead_lettered(scene: Scene, end: 
     if end == "delete":
         scene.vhost.delete_queue(queue)
     elif end == "purge":
-        assert queue.purge([]) == 1
+        assert queue.purge(Survivors()) == 1
     elif end == "auto-delete":
         scene.vhost.consumer_left(queue)
     else:
