@@ -10,7 +10,7 @@ from broker.core.message import NOT_STORED, Enqueuer, Message, Queued
 from broker.queues.agenda import Agenda, DeadLetter
 from broker.queues.arguments import DROP_HEAD, REJECT_PUBLISH_DLX, QueueLimits
 from broker.queues.consumer import Consumer
-from broker.queues.ready import FifoReady, PriorityReady, Ready
+from broker.queues.ready import FifoReady, ParkedLine, PriorityReady, Ready
 from broker.store.chunk import Chunk
 from broker.store.spooled_line import SpooledLine
 from broker.store.store import Store
@@ -148,6 +148,27 @@ class Queue(Enqueuer):
             self.next_position = queued.position + 1
         self.ready.push(queued)
         self.ready_bytes += len(message.body)
+        self.wake()
+
+    @property
+    def has_timers(self) -> bool:
+        """Has any message of it had a time to live?"""
+        return self._has_timers
+
+    def unpark(self, lines: list[ParkedLine], next_position: i64, has_timers: bool) -> None:
+        """Take over what an earlier life parked: ``restore`` for all messages at once.
+
+        Raises:
+            ValueError: It was a queue with other priorities.
+        """
+        self.ready.unpark(lines)
+        for line in lines:
+            for chunk in line.aside:
+                self.ready_bytes += chunk.bodies
+            for chunk in line.line:
+                self.ready_bytes += chunk.bodies
+        self.next_position = next_position
+        self._has_timers = self._has_timers or has_timers
         self.wake()
 
     def put_back(self, returned: list[Queued]) -> None:

@@ -8,7 +8,7 @@ from mypy_extensions import i64, mypyc_attr
 from broker.core.message import PENDING, SETTLED, Queued
 from broker.queues.window import MESSAGE_OVERHEAD, TIGHT_CHUNK_BYTES, MemoryWindow
 from broker.store.chunk import Chunk
-from broker.store.spool import CHUNK_BYTES, Overflowing
+from broker.store.spool import CHUNK_BYTES, Overflowing, SpoolWriter
 from broker.store.spooled_line import SpooledLine
 
 PIECE: Final = 256  # messages of a chunk of what came back
@@ -16,6 +16,21 @@ TRIM_AT: Final = 512  # slots given out before the list is cut: bulk trimming co
 BULK: Final = 64  # from here on, returning messages one by one costs more than sorting once
 
 _by_position = attrgetter("position")
+
+
+@final
+@mypyc_attr(native_class=True)
+class ParkedLine:
+    """All of one line on disk.
+
+    Attributes:
+        aside: Chunks to be merged by position; they go before the others.
+        line: Chunks in order.
+    """
+
+    def __init__(self, aside: list[Chunk], line: list[Chunk]) -> None:
+        self.aside: Final = aside
+        self.line: Final = line
 
 
 @mypyc_attr(native_class=True)
@@ -66,6 +81,22 @@ class Ready(Overflowing):
 
     def put_back_chunk(self, chunk: Chunk) -> None:
         """Return the messages of a chunk that a channel has spooled: it belongs to this line from now on."""
+        raise NotImplementedError
+
+    def park(self, writer: SpoolWriter) -> "list[ParkedLine] | None":
+        """Move everything durable to the spool, for the next start. The line must not be used afterwards.
+
+        Returns:
+            What is where, a line for each priority; None if it cannot be written.
+        """
+        raise NotImplementedError
+
+    def unpark(self, lines: "list[ParkedLine]") -> None:
+        """Take over what ``park`` gave in an earlier life. Only when nothing has been pushed yet.
+
+        Raises:
+            ValueError: The number of lines is another.
+        """
         raise NotImplementedError
 
     def take_expired(self, now_ms: i64) -> Queued | None:
@@ -248,6 +279,32 @@ class FifoReady(Ready):
                 fetched.append(queued)
             aside.pop()
             self._insert(fetched)
+
+    def park(self, writer: SpoolWriter) -> list[ParkedLine] | None:
+        spooled = self._spooled
+        if spooled is None:
+            return None
+        head = list(reversed(self._returned))
+        for i in range(self._head, len(self._fresh)):
+            queued = self._fresh[i]
+            assert queued is not None
+            head.append(queued)
+        parked = spooled.park(head, writer)
+        aside = spooled.park_chunks(self._aside, writer)
+        line = spooled.park_line(self._tail, writer)
+        if parked is None or aside is None or line is None:
+            return None
+        return [ParkedLine(aside + parked, line)]
+
+    def unpark(self, lines: list[ParkedLine]) -> None:
+        spooled = self._spooled
+        if spooled is None or len(lines) != 1:
+            raise ValueError(f"{len(lines)} lines for one")
+        for chunk in lines[0].aside:
+            self.put_back_chunk(chunk)
+        spooled.unpark(lines[0].line)
+        self.count += spooled.count
+        self._is_spooling = spooled.count > 0
 
     def _split(self, kept_bytes: i64) -> None:
         """Cut the line: its head stays, the rest becomes the tail."""
@@ -463,6 +520,23 @@ class PriorityReady(Ready):
     def take(self) -> Queued:
         self.count -= 1
         return self._highest().take()
+
+    def park(self, writer: SpoolWriter) -> list[ParkedLine] | None:
+        lines: list[ParkedLine] = []
+        for level in self._levels:
+            parked = level.park(writer)
+            if parked is None:
+                return None
+            lines.extend(parked)
+        return lines
+
+    def unpark(self, lines: list[ParkedLine]) -> None:
+        if len(lines) != len(self._levels):
+            raise ValueError(f"{len(lines)} lines for {len(self._levels)} priorities")
+        for i in range(len(lines)):
+            self._levels[i].unpark([lines[i]])
+            self.count += self._levels[i].count
+        self._top = self._max
 
     def take_back(self, first_position: i64) -> i64:
         octets: i64 = 0

@@ -82,7 +82,7 @@ class Daemon:
             LOG.critical("not started", extra={"reason": f"cannot listen: {error}"})
             await web.close()
             await heart.stop()
-            engine.store.close()
+            engine.close()
             return EXIT_FAILED
         gc.collect()
         gc.freeze()
@@ -145,7 +145,7 @@ class Daemon:
         await web.close()
         await heart.stop()
         try:
-            engine.store.close()
+            engine.close()
         except StoreError as error:
             LOG.critical("the last sync failed", extra={"reason": str(error)})
             return EXIT_FAILED

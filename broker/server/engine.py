@@ -11,6 +11,7 @@ from broker.core.arguments import Table, boolean, longstr, table
 from broker.core.clock import Clock
 from broker.core.counters import Counters
 from broker.definitions.journal import StoredTopology, TopologyReader
+from broker.definitions.stop_index import LEAST_BYTES, apply_index, take_index, write_index
 from broker.protocol.context import ConnectionLimits, Context
 from broker.queues.agenda import Agenda
 from broker.queues.window import MemoryWindow
@@ -59,7 +60,6 @@ class Engine:
         agenda = Agenda()
         agenda.now_ms = clock.now_ms()
         agenda.window = MemoryWindow()
-        agenda.spool = Spool(f"{self.store.directory.path}/spool", self.store.files)
         counters = Counters()
         self.turn = Turn(clock, agenda, self.store, counters)
         self._log_ids = LogIds()
@@ -76,10 +76,20 @@ class Engine:
         return vhost
 
     def _recover(self) -> dict[str, int]:
+        store = self.store
         reader = TopologyReader(self.turn, self._make_vhost)
-        recovered = self.store.recover_topology()
+        recovered = store.recover_topology()
+        spool_directory = f"{store.directory.path}/spool"
+        index = take_index(store, spool_directory, int(recovered.journal_batch))
+        kept = None if index is None else [name for name, _ in index.files]
+        spool = Spool(spool_directory, store.files, kept)
+        self.turn.agenda.spool = spool
         reader.apply(recovered.topology)
-        self.store.recover_messages(recovered, reader.restorer)
+        if index is None:
+            store.recover_messages(recovered, reader.restorer)
+        else:
+            apply_index(index, store, spool, reader.restorer.queues)
+            recovered.highest_log_id = index.highest_log_id
         reader.finish(recovered)
         for sentence in recovered.report:
             LOG.warning("recovery", extra={"found": sentence})
@@ -91,9 +101,30 @@ class Engine:
         self.turn.finish()
         return {
             "queues": reader.queues,
-            "messages": reader.messages,
+            "messages": reader.messages if index is None else index.message_count(),
             "bindings": reader.bindings,
         }
+
+    def close(self, index_from_bytes: int = LEAST_BYTES) -> None:
+        """The end of an orderly stop: no connection is left, and no job is under way.
+
+        Args:
+            index_from_bytes: With less than that in the log, the next start reads it, and no index is written.
+
+        Raises:
+            StoreError: The last write or sync failed. The data directory is given up nevertheless.
+        """
+        store = self.store
+        spool = self.turn.agenda.spool
+        try:
+            store.seal()
+            if spool is not None:
+                queues = [
+                    queue for vhost in self.turn.vhosts.values() for queue in vhost.queues.values() if queue.is_durable
+                ]
+                write_index(store, spool, queues, int(self._log_ids.last), index_from_bytes)
+        finally:
+            store.close()
 
 
 def _users(settings: Settings) -> Users:

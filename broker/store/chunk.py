@@ -54,6 +54,7 @@ class Tally:
         self.first: i64 = 0
         self.last: i64 = 0
         self.log_segment: i64 = NOT_STORED
+        self.transient: i64 = 0
 
     def add(self, queued: Queued) -> None:
         """One more record."""
@@ -71,6 +72,8 @@ class Tally:
                 self.log_segment = MIXED
         self.count += 1
         self.bodies += len(queued.message.body)
+        if queued.log_segment == NOT_STORED:
+            self.transient += 1
 
 
 @final
@@ -88,6 +91,7 @@ class Chunk:
         first: The lowest position that was written.
         last: The highest.
         log_segment: The same for every message; MIXED if it is not.
+        transient: Messages without a record in the log; they are not to survive the process.
         settled: Bit n is set if the record with slot n does not count any more.
         is_returned: The messages were handed to a client after they were written, and came back.
     """
@@ -102,6 +106,7 @@ class Chunk:
         self.first: Final[i64] = tally.first
         self.last: Final[i64] = tally.last
         self.log_segment: Final[i64] = tally.log_segment
+        self.transient: Final[i64] = tally.transient
         self.settled: int = 0
         self.is_returned: bool = False
 

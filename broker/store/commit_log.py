@@ -54,6 +54,17 @@ class CommitLog:
         self.active = segment
         self.bytes += file.size
 
+    def begin_new(self, first_batch: i64) -> None:
+        """Begin the segment behind the last one; the next sync covers its name as well.
+
+        Raises:
+            StoreError: It could not be made.
+        """
+        number = self.segments[-1].number + 1 if self.segments else i64(1)
+        path = log_path(self.directory, number)
+        self.begin(number, first_batch, BatchFile(self.files, path, LOG, number, first_batch, self.key))
+        self.is_directory_dirty = True
+
     def append(self, parts: list[bytes], size: i64, number: i64) -> None:
         """Write one framed batch, to a new segment if it does not fit into this one.
 
@@ -77,15 +88,14 @@ class CommitLog:
         The sealed file is synced once more by the next sync job, which also syncs the new name: no confirm for anything
         in either leaves before that.
         """
-        following = self.active.number + 1
-        path = log_path(self.directory, following)
-        fresh = BatchFile(self.files, path, LOG, following, number, self.key)
-        self.active.is_sealed = True
-        self.active.ranges = [FILE_HEADER_SIZE, int(self.active.size)]
-        self.unsynced.append(self.active)
-        self.is_directory_dirty = True
-        self.begin(following, number, fresh)
+        full = self.active
+        self.begin_new(number)
+        full.is_sealed = True
+        full.ranges = [FILE_HEADER_SIZE, int(full.size)]
+        self.unsynced.append(full)
         file.trim()
+        fresh = self.file
+        assert fresh is not None
         return fresh
 
     def find_room(self) -> None:

@@ -42,7 +42,7 @@ class Recovered:
         highest_log_id: The highest log_id that any file names; a new queue's must be above it.
         report: What was cut or is damaged: plain sentences with file, offset and octets. Empty after most starts.
         message_count: Messages found, each queue's copy counted.
-        batch_count: Batches read from the log.
+        journal_batch: Number of the last batch of the journal, as it was found.
         seconds: How long it took.
     """
 
@@ -52,7 +52,7 @@ class Recovered:
         self.highest_log_id: i64 = 0
         self.report: Final[list[str]] = []
         self.message_count: i64 = 0
-        self.batch_count: i64 = 0
+        self.journal_batch: i64 = 0
         self.seconds: float = 0.0
 
 

@@ -98,6 +98,7 @@ class Recovery:
         series.collect_topology(recovered.topology)
         journal.number = series.highest_number
         journal.written = series.last_batch
+        recovered.journal_batch = series.last_batch
         journal.replace(recovered.topology)
         for name in self.files.list_directory(self.directory.journal):
             path = f"{self.directory.journal}/{name}"
@@ -118,7 +119,6 @@ class Recovery:
         self.last_batch = series.last_batch
         history = History()
         for piece in series.pieces:
-            recovered.batch_count += piece.last - piece.first + 1
             series.read_settlements(piece, history)
         backlog = QueueSegmentRecovery(self.files, self.directory.queues, self.directory.key, history)
         backlog.read_ledgers(series.numbers())

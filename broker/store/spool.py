@@ -14,7 +14,7 @@ from librt.strings import BytesWriter, read_i32_le, write_i32_le
 from mypy_extensions import i32, i64, mypyc_attr
 
 from broker.core.message import Enqueuer, Queued
-from broker.store.chunk import CHUNK_HEADER_SIZE, Chunk, SpoolFile, Tally
+from broker.store.chunk import CHUNK_HEADER_SIZE, Chunk, SpoolFile, Tally, put_record
 from broker.store.errors import StoreError, failed, is_no_space
 from broker.store.files import Files
 
@@ -47,8 +47,13 @@ class Spool:
         is_full: The last write found no room.
     """
 
-    def __init__(self, directory: str, files: Files) -> None:
-        """Begin with an empty directory: what an earlier process left there means nothing.
+    def __init__(self, directory: str, files: Files, kept: list[str] | None = None) -> None:
+        """Empty the directory: what an earlier process left there means nothing, unless it stopped in good order.
+
+        Args:
+            directory: Made if it is not there.
+            files: The file layer.
+            kept: Names of files that stay.
 
         Raises:
             StoreError: The directory cannot be made or emptied.
@@ -63,7 +68,10 @@ class Spool:
         try:
             if os.path.isdir(directory):  # noqa: PTH112 - see Files: paths are plain text here
                 for name in files.list_directory(directory):
-                    files.unlink(f"{directory}/{name}")
+                    if kept is None or name not in kept:
+                        files.unlink(f"{directory}/{name}")
+                    else:
+                        self._serial = max(self._serial, int(name.partition(".")[0], 16))
             else:
                 files.make_directory(directory)
         except OSError as error:
@@ -182,6 +190,15 @@ class SpoolWriter:
         if file.size >= self._file_bytes:
             self.finish()
         return chunk
+
+    def write_messages(self, queue: Enqueuer, messages: list[Queued]) -> Chunk | None:
+        """The same with messages. They must have their place in the log, or need none."""
+        out = BytesWriter()
+        tally = Tally()
+        for queued in messages:
+            put_record(out, queued, 0)
+            tally.add(queued)
+        return self.write(queue, out.getvalue(), tally)
 
     def finish(self) -> None:
         """Write no more to the present file: it goes when its last chunk is released."""

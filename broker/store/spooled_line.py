@@ -5,7 +5,7 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import Enqueuer, Queued
+from broker.core.message import NOT_STORED, Enqueuer, Queued
 from broker.store.chunk import Chunk, Tally, decode, put_record
 from broker.store.spool import CHUNK_BYTES, Spool, SpoolWriter
 
@@ -13,6 +13,7 @@ from broker.store.spool import CHUNK_BYTES, Spool, SpoolWriter
 FILE_BYTES: Final = 16 * 1024 * 1024
 # The same of what came back to the queue, which is less in order.
 ASIDE_FILE_BYTES: Final = 1024 * 1024
+PARKED_PIECE: Final = 256  # messages of a chunk written at the end
 # Chunks read and forgotten before their list is cut.
 TRIM_AT: Final = 64
 
@@ -105,14 +106,9 @@ class SpooledLine:
 
     def put_aside(self, returned: list[Queued]) -> Chunk | None:
         """Write these messages to a chunk of their own; None if that fails. They must have their place in the log."""
-        out = BytesWriter()
-        tally = Tally()
-        for queued in returned:
-            put_record(out, queued, 0)
-            tally.add(queued)
         if self._aside is None:
             self._aside = SpoolWriter(self._spool, ASIDE_FILE_BYTES)
-        return self._aside.write(self._queue, out.getvalue(), tally)
+        return self._aside.write_messages(self._queue, returned)
 
     def fetch(self, chunk: Chunk) -> list[Queued | None]:
         """Read a chunk that was put aside, or was a channel's, and let it go.
@@ -127,3 +123,58 @@ class SpooledLine:
     def drop(self, chunk: Chunk) -> None:
         """Let such a chunk go unread."""
         self._spool.release(chunk)
+
+    # --- from one life to the next
+
+    def park(self, messages: list[Queued], writer: SpoolWriter) -> list[Chunk] | None:
+        """Write durable ones of these messages, in order, to files shared by all queues; None if that fails."""
+        chunks: list[Chunk] = []
+        piece: list[Queued] = []
+        octets: i64 = 0
+        for queued in messages:
+            if queued.log_segment >= 0:
+                piece.append(queued)
+                octets += len(queued.message.body)
+            if octets >= CHUNK_BYTES or len(piece) >= PARKED_PIECE:
+                chunk = writer.write_messages(self._queue, piece)
+                if chunk is None:
+                    return None
+                chunks.append(chunk)
+                piece = []
+                octets = 0
+        if piece:
+            last = writer.write_messages(self._queue, piece)
+            if last is None:
+                return None
+            chunks.append(last)
+        return chunks
+
+    def park_chunks(self, chunks: list[Chunk], writer: SpoolWriter) -> list[Chunk] | None:
+        """The same chunks without their transient messages; None if they cannot be written anew."""
+        kept: list[Chunk] = []
+        for chunk in chunks:
+            if chunk.transient == 0:
+                kept.append(chunk)
+            elif chunk.log_segment != NOT_STORED:
+                messages = [queued for queued in self._spool.messages(chunk) if queued is not None]
+                fresh = self.park(messages, writer)
+                if fresh is None:
+                    return None
+                kept.extend(fresh)
+        return kept
+
+    def park_line(self, tail: list[Queued], writer: SpoolWriter) -> list[Chunk] | None:
+        """Everything in the line, and ``tail`` behind it, as chunks of durable messages; None if that fails."""
+        for queued in tail:
+            self.push(queued)
+        if self._tally.count > 0:
+            self.write(1)
+            if self._tally.count > 0:
+                return None
+        return self.park_chunks(self._chunks[self._head :], writer)
+
+    def unpark(self, chunks: list[Chunk]) -> None:
+        """The line of an earlier life. Only for an empty one."""
+        self._chunks = chunks
+        for chunk in chunks:
+            self.count += chunk.count

@@ -15,7 +15,7 @@ from broker.store.files import Files
 from broker.store.framing import FILE_HEADER_SIZE, put_batch
 from broker.store.journal import Journal
 from broker.store.limits import StoreLimits
-from broker.store.places import QueuePlaces
+from broker.store.places import LogSegment, QueuePlaces
 from broker.store.placing import Recovered
 from broker.store.queue_segments import queue_directory
 from broker.store.records import (
@@ -582,31 +582,66 @@ class Store:
         self.recovery = None
         recovery.read_messages(recovered, self.log, self.places, sink)
         self.forgotten.extend((0, path) for path in recovery.leftovers)
-        self.written = recovery.last_batch
-        self.synced = recovery.last_batch
+        self.opened(recovery.last_batch)
+
+    def resume(self, segments: list[LogSegment], places: dict[int, QueuePlaces], last_batch: i64) -> None:
+        """Open the log as a clean stop left it, in place of ``recover_messages``: nothing is read.
+
+        Args:
+            segments: All of the log, oldest first, sealed and synced.
+            places: Where each queue's messages are.
+            last_batch: Number of the last batch; all of them are synced.
+
+        Raises:
+            StoreError: The new segment could not be written.
+        """
+        self.recovery = None
+        for segment in segments:
+            self.log.segments.append(segment)
+            self.log.bytes += segment.size
+        self.places.update(places)
+        self.log.begin_new(last_batch + 1)
+        self.opened(last_batch)
+
+    def opened(self, last_batch: i64) -> None:
+        """The log is ready to be written, and all that is in it is synced."""
+        self.written = last_batch
+        self.synced = last_batch
         self.synced_segment = self.log.active.number
         self.synced_offset = self.log.active.size
         self.is_open = True
 
-    def close(self) -> None:
-        """Write and sync what there is, mark the stop as clean, give the directory up. No job may be under way.
+    def seal(self) -> None:
+        """Write and sync what there is, and mark the stop as clean: nothing is written after that but by ``close``.
+
+        No job may be under way.
 
         Raises:
-            StoreError: The last write or sync failed; the directory is given up nevertheless.
+            StoreError: The last write or sync failed.
+        """
+        if not self.is_open or self.is_failed:
+            return
+        self.is_open = False
+        self.write()
+        job = self.begin_sync()
+        job.run()
+        self.finish_sync(job)
+        self.settlements.append(CLOSED)
+        self.has_news = True
+        self.write()
+        self.log.trim()
+        last = self.begin_sync()
+        last.run()
+        self.finish_sync(last)
+
+    def close(self) -> None:
+        """``seal``, unless that has been done, and give the directory up.
+
+        Raises:
+            StoreError: As ``seal``; the directory is given up nevertheless.
         """
         try:
-            if self.is_open and not self.is_failed:
-                self.write()
-                job = self.begin_sync()
-                job.run()
-                self.finish_sync(job)
-                self.settlements.append(CLOSED)
-                self.has_news = True
-                self.write()
-                self.log.trim()
-                last = self.begin_sync()
-                last.run()
-                self.finish_sync(last)
+            self.seal()
         finally:
             self.is_open = False
             self.close_files()

@@ -59,7 +59,7 @@ class Port:
             connection.transport.abort()
         await until(lambda: not self.connections)
         await self.heart.stop()
-        self.engine.store.close()
+        self.engine.close()
         assert self.failures == []
 
     @property
