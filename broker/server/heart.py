@@ -18,13 +18,17 @@ from broker.store.sync_job import SyncJob
 LOG = logging.getLogger("broker.server")
 
 TICK_S = 0.5  # heartbeats are looked at every half interval, and the shortest interval is a second
+# Acks, declares and unconfirmed messages ride the syncs that confirms ask for; without one they wait this long. A sync
+# for each turn of a consumer's acks costs as much as everything else that the turn does.
+SYNC_REST_S = 0.02
 HOUSE_REST_S = 10.0  # housekeeping that found the disk full is not tried again before
 
 
 class Heart(Attendant):
     """Gives the data plane what it cannot have without an event loop.
 
-    One sync runs at a time on a worker thread; what arrives meanwhile rides the next one, so batching needs no timer.
+    One sync runs at a time on a worker thread, as soon as a confirm waits for it; what arrives meanwhile rides the next
+    one, so batching needs no timer.
 
     Attributes:
         failure: Why the store can no longer be trusted; the daemon ends the process. None while all is well.
@@ -51,6 +55,7 @@ class Heart(Attendant):
         self._retire_worker = ThreadPoolExecutor(1, "retire")
         self._sync: SyncJob | None = None
         self._sync_began_s = 0.0
+        self._sync_later: asyncio.TimerHandle | None = None
         self._retire: RetireJob | None = None
         self._next_turn: asyncio.Handle | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -73,7 +78,10 @@ class Heart(Attendant):
         if turn.failure is not None:
             self._write_failed(turn.failure)
         if self._sync is None and turn.wants_sync and self.failure is None:
-            self._begin_sync()
+            if turn.waiting_count > 0:
+                self._begin_sync()
+            elif self._sync_later is None:
+                self._sync_later = self._loop.call_later(SYNC_REST_S, self._sync_unasked)
         if self._next_turn is None and turn.wants_turn:
             self._next_turn = self._loop.call_soon(self._run_turn)
         wake_ms = turn.agenda.next_wake_ms
@@ -106,6 +114,12 @@ class Heart(Attendant):
         self._sync_worker.submit(self._sync.run).add_done_callback(
             lambda _: self._loop.call_soon_threadsafe(self._end_sync)
         )
+
+    def _sync_unasked(self) -> None:
+        """Sync what nobody waits for."""
+        self._sync_later = None
+        if self._sync is None and self._turn.wants_sync and self.failure is None:
+            self._begin_sync()
 
     def _end_sync(self) -> None:
         job = self._sync
@@ -213,8 +227,9 @@ class Heart(Attendant):
         self._is_stopped = True
         self._ticking.cancel()
         self._looking.cancel()
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for timer in (self._alarm, self._sync_later):
+            if timer is not None:
+                timer.cancel()
         await asyncio.to_thread(self._sync_worker.shutdown)
         await asyncio.to_thread(self._retire_worker.shutdown)
         self._end_sync_at_stop()

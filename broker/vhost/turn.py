@@ -219,7 +219,7 @@ class Turn:
 
     @property
     def wants_sync(self) -> bool:
-        """Somebody waits for a sync, or something written has not been synced yet."""
+        """Something written has not been synced yet."""
         return self.store.is_dirty
 
     @property

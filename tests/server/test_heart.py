@@ -232,3 +232,18 @@ async def test_a_stop_waits_for_the_sync_under_way_and_nothing_begins_after_it(b
     body.heart.attend()  # a connection that is lost last of all still calls it
     await asyncio.sleep(0)
     assert body.failures == 0
+
+
+async def test_what_nobody_waits_for_is_synced_soon_and_many_turns_share_that_sync(body: Body) -> None:
+    body.publish(b"1", b"2", b"3", b"4", b"5")
+    await until(lambda: bool(body.hear()))
+    await until(lambda: body.scene.store.synced == body.scene.store.written)
+    syncs = body.scene.counters.syncs
+    for _ in range(5):
+        delivery = body.peer.get()
+        assert delivery is not None
+        body.peer.ack(delivery.tag)
+        body.heart.attend()
+    assert body.scene.turn.wants_sync
+    await until(lambda: body.scene.store.synced == body.scene.store.written)
+    assert body.scene.counters.syncs == syncs + 1
