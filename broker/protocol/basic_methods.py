@@ -8,11 +8,12 @@ from broker.core.errors import (
     NOT_ALLOWED,
     NOT_IMPLEMENTED,
     PRECONDITION_FAILED,
+    RESOURCE_LOCKED,
     HardError,
     SoftError,
 )
 from broker.core.ids import generated_name
-from broker.protocol.channel import DISCARD, REQUEUE, Channel
+from broker.protocol.channel import DISCARD, FAIL, REQUEUE, Channel
 from broker.protocol.consumer import ChannelConsumer
 from broker.protocol.names import queue_name
 from broker.queues.queue import Queue
@@ -59,7 +60,7 @@ def consume(channel: Channel, reader: ArgumentReader) -> None:
 
     Raises:
         SoftError: 403 for exclusive use, 404, 405, 406 for bad arguments.
-        HardError: 530, the tag is in use, or too many consumers.
+        HardError: 530, the tag is in use, or too many consumers; 540, a quorum queue and a shared prefetch.
     """
     reader.short()
     queue = _queue(channel, reader)
@@ -77,6 +78,8 @@ def consume(channel: Channel, reader: ArgumentReader) -> None:
         raise HardError(NOT_ALLOWED, f"reached maximum ({limit}) of consumers per channel")
     priority = _priority(queue, arguments)
     if queue.limits.is_quorum:
+        if channel.shared_prefetch > 0:
+            raise HardError(NOT_IMPLEMENTED, f"{queue} does not support global qos")
         is_exclusive = False  # RabbitMQ's quorum queues ignore the flag
     elif queue.has_exclusive_consumer or (is_exclusive and (queue.consumers or queue.is_single_active)):
         raise SoftError(ACCESS_REFUSED, f"{queue} in exclusive use")
@@ -125,6 +128,12 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
     queue = _queue(channel, reader)
     no_ack = reader.octet() & 1 != 0
     reader.end()
+    if queue.limits.is_quorum and queue.is_single_active:
+        text = (
+            f"cannot obtain access to locked {queue}. basic.get operations are not supported by quorum queues with "
+            "single active consumer"
+        )
+        raise SoftError(RESOURCE_LOCKED, text)
     counters = channel.vhost.counters
     queued = queue.get()
     if queued is None:
@@ -146,7 +155,8 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
     out.write(message.route)
     put_u32(out, queue.ready.count)
     channel.answer(BASIC_GET_OK, out.getvalue())
-    channel.connection.outbox.content(channel.number, message.header, message.body)
+    header = queue.header_of(queued) if queued.redelivered else message.header
+    channel.connection.outbox.content(channel.number, header, message.body)
 
 
 def ack(channel: Channel, reader: ArgumentReader) -> None:
@@ -162,7 +172,9 @@ def ack(channel: Channel, reader: ArgumentReader) -> None:
 
 
 def reject(channel: Channel, reader: ArgumentReader) -> None:
-    """``basic.reject``: requeue, or dead-letter and drop.
+    """``basic.reject``: requeue, or dead-letter and drop. To a queue that counts, requeuing means that it failed.
+
+    RabbitMQ from 4.3: a nack does not, so that a consumer can give back what it could not begin.
 
     Raises:
         SoftError: 406, unknown tag.
@@ -170,7 +182,7 @@ def reject(channel: Channel, reader: ArgumentReader) -> None:
     tag = reader.longlong()
     bits = reader.octet()
     reader.end()
-    channel.settle(tag, False, REQUEUE if bits & 1 else DISCARD)
+    channel.settle(tag, False, FAIL if bits & 1 else DISCARD)
 
 
 def nack(channel: Channel, reader: ArgumentReader) -> None:

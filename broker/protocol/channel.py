@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 ACK: Final = 0
 REQUEUE: Final = 1
 DISCARD: Final = 2
+FAIL: Final = 3  # requeue, and a failed delivery to queues that count those
 
 MAX_BODY_SIZE: Final = 536_870_912  # RabbitMQ's limit whatever is configured: beyond it, it is a frame error
 
@@ -302,8 +303,9 @@ class Channel:
             consumer.unacked_count += 1
             self.shared_unacked += 1
         message = queued.message
+        header = consumer.queue.header_of(queued) if queued.redelivered else message.header
         self._outbox.deliver(
-            self.number, consumer.tag_octets, tag, queued.redelivered, message.route, message.header, message.body
+            self.number, consumer.tag_octets, tag, queued.redelivered, message.route, header, message.body
         )
         connection = self.connection
         if not connection.is_touched:
@@ -343,7 +345,7 @@ class Channel:
                 self.wake_consumers()
 
     def settle(self, tag: i64, is_multiple: bool, verdict: i64) -> None:
-        """Ack, requeue or discard one delivery, or every one up to ``tag`` (0 with multiple: all).
+        """Ack, requeue, fail or discard one delivery, or every one up to ``tag`` (0 with multiple: all).
 
         In a transaction this is held until the commit, but an unknown tag is refused at once.
 
@@ -368,14 +370,14 @@ class Channel:
             self.settle_taken(taken, unacked.holder, verdict)
             return
         if verdict == REQUEUE and tag < 0:
-            self._put_back_all()
+            self._put_back_all(False)
             return
         queued: list[Queued] = []
         holders: list[ChannelConsumer | None] = []
         for number in unacked.numbers(tag):
             unacked.take_page(number, tag, queued, holders)
             if verdict == REQUEUE:
-                self._put_back(queued, holders)
+                self._put_back(queued, holders, False)
             else:
                 for i in range(len(queued)):
                     self.settle_taken(queued[i], holders[i], verdict)
@@ -389,7 +391,7 @@ class Channel:
         elif verdict == DISCARD:
             queue.reject(queued)
         else:
-            queue.put_back([queued])
+            queue.put_back([queued], verdict == FAIL)
         queue.wake()
 
     def _free(self, holder: ChannelConsumer | None) -> None:
@@ -401,7 +403,7 @@ class Channel:
         if self.shared_prefetch > 0:
             self.wake_consumers()
 
-    def _put_back(self, queued: list[Queued], holders: list[ChannelConsumer | None]) -> None:
+    def _put_back(self, queued: list[Queued], holders: list[ChannelConsumer | None], is_failure: bool) -> None:
         """Requeue many at once, each queue's together: places are found by sorting."""
         by_queue: dict[Queue, list[Queued]] = {}
         for each in queued:
@@ -413,9 +415,9 @@ class Channel:
         for holder in holders:
             self._free(holder)
         for queue, returned in by_queue.items():
-            queue.put_back(returned)
+            queue.put_back(returned, is_failure)
 
-    def _put_back_all(self) -> None:
+    def _put_back_all(self, is_failure: bool) -> None:
         """Requeue everything that is out. What is in the spool stays there, and changes hands without being read."""
         unacked = self.unacked
         for part in unacked.take_spooled():
@@ -423,18 +425,18 @@ class Channel:
             if holder is not None:
                 holder.unacked_count -= part.chunk.count
                 self.shared_unacked -= part.chunk.count
-            cast("Queue", part.chunk.queue).put_back_chunk(part.chunk)
+            cast("Queue", part.chunk.queue).put_back_chunk(part.chunk, is_failure)
         if self.shared_prefetch > 0:
             self.wake_consumers()
         queued: list[Queued] = []
         holders: list[ChannelConsumer | None] = []
         for number in unacked.numbers(-1):
             unacked.take_page(number, -1, queued, holders)
-            self._put_back(queued, holders)
+            self._put_back(queued, holders, is_failure)
 
     def recover(self) -> None:
         """Requeue everything that is out: ``basic.recover``. §1.8.3.16."""
-        self._put_back_all()
+        self._put_back_all(False)
 
     def survive(self, queue: Queue, survivors: Survivors) -> None:
         """Add every delivery of ``queue`` that is out, those that a transaction has settled but not committed too."""
@@ -458,10 +460,11 @@ class Channel:
         self.consumers.clear()
         for consumer in consumers:
             consumer.queue.remove_consumer(consumer)
-        self._put_back_all()
+        self._put_back_all(True)
         transaction = self.transaction
         if transaction is not None:
-            self._put_back([held.queued for held in transaction.settled], [held.holder for held in transaction.settled])
+            settled = transaction.settled
+            self._put_back([held.queued for held in settled], [held.holder for held in settled], True)
             transaction.clear()
         for consumer in consumers:
             vhost.consumer_left(consumer.queue)

@@ -49,6 +49,9 @@ class ChannelConsumer(Consumer):
             return False
         return self.channel.can_deliver()
 
+    def has_unacked(self) -> bool:
+        return self.unacked_count > 0
+
     def take(self, queued: Queued) -> None:
         self.channel.deliver(self, queued)
 

@@ -40,7 +40,7 @@ def declare(channel: Channel, reader: ArgumentReader) -> None:
             connection.exclusive_queues[queue.name] = queue
     channel.last_queue = queue.name
     if bits & 16 == 0:
-        counts = u32(queue.ready.count) + u32(len(queue.consumers))
+        counts = u32(queue.ready.count) + u32(queue.consumer_count)
         channel.answer(QUEUE_DECLARE_OK, shortstr(queue.name) + counts)
 
 

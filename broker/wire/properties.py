@@ -149,6 +149,11 @@ def body_size(header: bytes) -> i64:
     return read_i64_be(header, 4)
 
 
+def names_priority(header: bytes) -> bool:
+    """Has the content header a priority property?"""
+    return get_u16(header, 12) & FLAG_PRIORITY != 0
+
+
 def headers_of(header: bytes) -> Table | None:
     """The headers property, or None if absent.
 

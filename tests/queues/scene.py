@@ -111,6 +111,14 @@ class Delivery(NamedTuple):
     tag: int
     is_redelivered: bool
     body: bytes
+    headers: dict[str, Any] | None = None
+
+    @property
+    def counts(self) -> tuple[int, int] | None:
+        """``x-acquired-count`` and ``x-delivery-count``; None without them."""
+        if self.headers is None or "x-acquired-count" not in self.headers:
+            return None
+        return self.headers["x-acquired-count"], self.headers["x-delivery-count"]
 
 
 class Peer(Transport):
@@ -162,6 +170,8 @@ class Peer(Transport):
                 found.append(Delivery(channel, each.consumer_tag or "", each.delivery_tag or 0, each.redelivered, b""))
             elif isinstance(each, commands.Basic.GetOk):
                 found.append(Delivery(channel, "", each.delivery_tag or 0, each.redelivered, b""))
+            elif isinstance(each, header.ContentHeader):
+                found[-1] = found[-1]._replace(headers=each.properties.headers)
             elif isinstance(each, body.ContentBody):
                 found[-1] = found[-1]._replace(body=found[-1].body + each.value)
         return found
@@ -203,6 +213,9 @@ class Peer(Transport):
 
     def nack(self, tag: int, *, multiple: bool = False, requeue: bool = True, channel: int = 1) -> None:
         self.say(channel, commands.Basic.Nack(tag, multiple, requeue))
+
+    def reject(self, tag: int, *, requeue: bool = True, channel: int = 1) -> None:
+        self.say(channel, commands.Basic.Reject(tag, requeue))
 
     def get(self, *, channel: int = 1, queue: str = "q", no_ack: bool = False) -> Delivery | None:
         """``basic.get``; None if the queue is empty."""
