@@ -16,7 +16,9 @@ from broker.core.ids import generated_name
 from broker.protocol.channel import DISCARD, FAIL, REQUEUE, Channel
 from broker.protocol.consumer import ChannelConsumer
 from broker.protocol.names import queue_name
+from broker.protocol.reply_to import refuse_get
 from broker.queues.queue import Queue
+from broker.vhost.replies import REPLY_TO
 from broker.wire.arguments import ArgumentReader
 from broker.wire.methods import (
     BASIC_CANCEL_OK,
@@ -59,11 +61,12 @@ def consume(channel: Channel, reader: ArgumentReader) -> None:
     """``basic.consume``.
 
     Raises:
-        SoftError: 403 for exclusive use, 404, 405, 406 for bad arguments.
+        SoftError: 403 for exclusive use, 404, 405, 406 for bad arguments and for direct reply-to that is none.
         HardError: 530, the tag is in use, or too many consumers; 540, a quorum queue and a shared prefetch.
     """
     reader.short()
-    queue = _queue(channel, reader)
+    name = queue_name(channel, reader.shortstr())
+    queue = channel.vhost.queue(name, channel.connection.id) if name != REPLY_TO else None
     tag = reader.shortstr()
     bits = reader.octet()
     arguments = reader.table()
@@ -72,8 +75,15 @@ def consume(channel: Channel, reader: ArgumentReader) -> None:
     limit = channel.connection.context.limits.consumers_per_channel
     if not tag:
         tag = generated_name(b"amq.ctag-")
-    elif tag in channel.consumers:
+    elif tag in channel.consumers or _is_reply_tag(channel, tag):
         raise HardError(NOT_ALLOWED, f"attempt to reuse consumer tag '{tag.decode('utf-8', 'replace')}'")
+    if queue is None:
+        if bits & 2 == 0:
+            raise SoftError(PRECONDITION_FAILED, "reply consumer cannot acknowledge")
+        channel.wait_for_replies(tag)
+        if bits & 8 == 0:
+            channel.answer(BASIC_CONSUME_OK, shortstr(tag))
+        return
     if limit > 0 and len(channel.consumers) >= limit:
         raise HardError(NOT_ALLOWED, f"reached maximum ({limit}) of consumers per channel")
     priority = _priority(queue, arguments)
@@ -114,8 +124,14 @@ def cancel(channel: Channel, reader: ArgumentReader) -> None:
     if consumer is not None:
         consumer.queue.remove_consumer(consumer)
         channel.vhost.consumer_left(consumer.queue)
+    elif _is_reply_tag(channel, tag):
+        channel.end_replies()
     if bits & 1 == 0:
         channel.answer(BASIC_CANCEL_OK, shortstr(tag))
+
+
+def _is_reply_tag(channel: Channel, tag: bytes) -> bool:
+    return channel.reply_consumer is not None and channel.reply_consumer.tag == tag
 
 
 def get(channel: Channel, reader: ArgumentReader) -> None:
@@ -123,9 +139,12 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
 
     Raises:
         SoftError: 404, 405.
+        HardError: 540, answers by direct reply-to cannot be fetched.
     """
     reader.short()
-    queue = _queue(channel, reader)
+    name = queue_name(channel, reader.shortstr())
+    refuse_get(channel, name)
+    queue = channel.vhost.queue(name, channel.connection.id)
     no_ack = reader.octet() & 1 != 0
     reader.end()
     if queue.limits.is_quorum and queue.is_single_active:
@@ -210,7 +229,3 @@ def recover(channel: Channel, reader: ArgumentReader, *, is_async: bool) -> None
     channel.recover()
     if not is_async:
         channel.answer(BASIC_RECOVER_OK, b"")
-
-
-def _queue(channel: Channel, reader: ArgumentReader) -> Queue:
-    return channel.vhost.queue(queue_name(channel, reader.shortstr()), channel.connection.id)

@@ -16,6 +16,7 @@ from broker.core.errors import (
 )
 from broker.core.message import Message, Queued
 from broker.protocol.consumer import ChannelConsumer
+from broker.protocol.reply_to import ReplyConsumer
 from broker.protocol.states import CHANNEL_RUNNING, EXPECT_BODY, EXPECT_HEADER, EXPECT_METHOD
 from broker.protocol.transaction import Transaction
 from broker.protocol.unacked import Unacked
@@ -24,6 +25,7 @@ from broker.store.survivors import Survivors
 from broker.vhost.alarms import Alarms
 from broker.vhost.confirms import ConfirmLedger
 from broker.vhost.publisher import REFUSED, STORED, UNROUTABLE, Publisher, Route
+from broker.vhost.replies import REPLY_TO
 from broker.wire.methods import BASIC, BASIC_CANCEL, BASIC_RETURN
 from broker.wire.octets import get_u16, shortstr, u16
 from broker.wire.outbox import Outbox
@@ -54,6 +56,7 @@ class Channel:
         state: One of the channel states.
         expects: The frame it wants next.
         consumers: By consumer tag.
+        reply_consumer: Takes the answers to its requests; None if it has not asked for direct reply-to.
         unacked: Deliveries out.
         next_tag: The next delivery tag; the first is 1.
         prefetch_count: What consumers started from now on get as their own limit; 0 for none.
@@ -83,6 +86,7 @@ class Channel:
         self._pieces: list[bytes] = []
         # deliveries
         self.consumers: Final[dict[bytes, ChannelConsumer]] = {}
+        self.reply_consumer: ReplyConsumer | None = None
         self.unacked: Final = Unacked(publisher.vhost.agenda)
         self.next_tag: i64 = 1
         self.prefetch_count: i64 = 0
@@ -183,6 +187,8 @@ class Channel:
         scanner = self._scanner
         if not scanner.scan(header):
             raise undecodable(header, 0, len(header))
+        if scanner.reply_to_start and header[scanner.reply_to_start : scanner.reply_to_end] == REPLY_TO:
+            header = self._with_reply_name(header)
         if route.version != publisher.vhost.version:
             # Another connection changed the topology between the method and the end of its body.
             route = publisher.route(route.method)
@@ -208,6 +214,21 @@ class Channel:
             confirms.published(outcome == STORED, outcome == REFUSED)
             if not confirms.is_listed:
                 self.connection.context.turn.watch(confirms)
+
+    def _with_reply_name(self, header: bytes) -> bytes:
+        """The header of a request, with the name of this channel's reply queue in place of the plain one.
+
+        Raises:
+            SoftError: 406, nobody here waits for an answer.
+        """
+        consumer = self.reply_consumer
+        if consumer is None:
+            raise SoftError(PRECONDITION_FAILED, "fast reply consumer does not exist")
+        scanner = self._scanner
+        name = shortstr(consumer.queue.name)
+        named = header[: scanner.reply_to_start - 1] + name + header[scanner.reply_to_end :]
+        scanner.scan(named)
+        return named
 
     def _is_refused(self) -> bool:
         """Under an alarm: a publish is nacked on a confirming channel, and taken in the time of grace on others.
@@ -310,6 +331,33 @@ class Channel:
         connection = self.connection
         if not connection.is_touched:
             connection.touch()
+
+    def deliver_reply(self, consumer: ReplyConsumer, message: Message) -> None:
+        """Send one answer to a request of this channel."""
+        tag = self.next_tag
+        self.next_tag = tag + 1
+        self._counters.delivered_auto_ack += 1
+        self._outbox.deliver(self.number, consumer.tag_octets, tag, False, message.route, message.header, message.body)
+        self.connection.touch()
+
+    def wait_for_replies(self, tag: bytes) -> None:
+        """Make this channel a requester, under a name that nobody can guess.
+
+        Raises:
+            SoftError: 406, it is one already.
+        """
+        if self.reply_consumer is not None:
+            raise SoftError(PRECONDITION_FAILED, "reply consumer already set")
+        consumer = ReplyConsumer(self, self.vhost.replies.open(), tag)
+        self.reply_consumer = consumer
+        consumer.queue.add_consumer(consumer)
+
+    def end_replies(self) -> None:
+        """Answers that still come are dropped."""
+        consumer = self.reply_consumer
+        if consumer is not None:
+            self.reply_consumer = None
+            self.vhost.replies.close(consumer.queue)
 
     def cancel_by_broker(self, consumer: ChannelConsumer) -> None:
         """The queue of ``consumer`` is gone: drop it, and tell a client that asked to be told."""
@@ -450,12 +498,15 @@ class Channel:
         """There may be room again: let every queue consumed from on this channel try."""
         for consumer in self.consumers.values():
             consumer.queue.wake()
+        if self.reply_consumer is not None:
+            self.reply_consumer.queue.wake()
 
     # --- the end
 
     def close(self) -> None:
         """Cancel the consumers, requeue what is out, drop what a transaction holds. Says nothing to the client."""
         vhost = self.vhost
+        self.end_replies()
         consumers = list(self.consumers.values())
         self.consumers.clear()
         for consumer in consumers:

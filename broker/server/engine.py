@@ -35,6 +35,7 @@ CAPABILITIES = (
     b"consumer_priorities",
     b"authentication_failure_close",
     b"per_consumer_qos",
+    b"direct_reply_to",
 )
 
 

@@ -70,7 +70,8 @@ def _hand_over(vhost: VHost, letter: DeadLetter, now_ms: i64) -> bool:
         return False
     for destination in found:
         target = cast("Queue", destination)
-        if not _closes_cycle(headers, target.name):
+        # A requester of direct reply-to that is gone is found all the same, and takes nothing.
+        if not target.is_deleted and not _closes_cycle(headers, target.name):
             targets.append(target)
     if letter.queued is not None:
         for target in targets:

@@ -46,6 +46,8 @@ class PropertyScanner:
         priority: The priority property, 0 if absent.
         headers_start: Offset of the headers table's contents, behind its length; 0 if absent.
         headers_end: Offset behind the table.
+        reply_to_start: Offset of the reply-to text; 0 if absent.
+        reply_to_end: Offset behind it.
         expiration_start: Offset of the expiration text; 0 if absent.
         expiration_end: Offset behind it.
         user_id_start: Offset of the user id; 0 if absent.
@@ -57,6 +59,8 @@ class PropertyScanner:
         self.priority: i64 = 0
         self.headers_start: i64 = 0
         self.headers_end: i64 = 0
+        self.reply_to_start: i64 = 0
+        self.reply_to_end: i64 = 0
         self.expiration_start: i64 = 0
         self.expiration_end: i64 = 0
         self.user_id_start: i64 = 0
@@ -73,6 +77,7 @@ class PropertyScanner:
         self.is_persistent = False
         self.priority = 0
         self.headers_start = 0
+        self.reply_to_start = 0
         self.expiration_start = 0
         self.user_id_start = 0
         end: i64 = len(header)
@@ -110,7 +115,9 @@ class PropertyScanner:
         if flags & FLAG_REPLY_TO:
             if pos >= end:
                 return False
+            self.reply_to_start = pos + 1
             pos += 1 + i64(header[pos])
+            self.reply_to_end = pos
         if flags & FLAG_EXPIRATION:
             if pos >= end:
                 return False
