@@ -17,6 +17,7 @@ from broker.protocol.channel import DISCARD, FAIL, REQUEUE, Channel
 from broker.protocol.consumer import ChannelConsumer
 from broker.protocol.names import queue_name
 from broker.protocol.reply_to import refuse_get
+from broker.queues.arguments import integer_objection
 from broker.queues.queue import Queue
 from broker.vhost.replies import REPLY_TO
 from broker.wire.arguments import ArgumentReader
@@ -93,8 +94,12 @@ def consume(channel: Channel, reader: ArgumentReader) -> None:
         is_exclusive = False  # RabbitMQ's quorum queues ignore the flag
     elif queue.has_exclusive_consumer or (is_exclusive and (queue.consumers or queue.is_single_active)):
         raise SoftError(ACCESS_REFUSED, f"{queue} in exclusive use")
-    consumer = ChannelConsumer(channel, queue, tag, bits & 2 != 0, is_exclusive, priority, channel.prefetch_count)
+    no_ack = bits & 2 != 0
+    timeout_ms = _timeout(queue, arguments)
+    consumer = ChannelConsumer(channel, queue, tag, no_ack, is_exclusive, priority, channel.prefetch_count, timeout_ms)
     channel.consumers[tag] = consumer
+    if not no_ack:
+        channel.watch_acks(queue, consumer)
     if bits & 8 == 0:
         channel.answer(BASIC_CONSUME_OK, shortstr(tag))  # before the first delivery, which is put off to the turn's end
     queue.add_consumer(consumer)
@@ -112,6 +117,17 @@ def _priority(queue: Queue, arguments: Table) -> int:
     if not is_integer(field):
         detail = f'"expected integer, got {type_name(field)}"'
         raise SoftError(PRECONDITION_FAILED, f"invalid arg 'x-priority' for {queue}: {detail}")
+    return integer(field)
+
+
+def _timeout(queue: Queue, arguments: Table) -> int:
+    """``x-consumer-timeout`` in milliseconds; -1 without it."""
+    field = arguments.get(b"x-consumer-timeout")
+    if field is None:
+        return -1
+    objection = integer_objection(field)
+    if objection:
+        raise SoftError(PRECONDITION_FAILED, f"invalid arg 'x-consumer-timeout' for {queue}: {objection}")
     return integer(field)
 
 
@@ -167,6 +183,7 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
     else:
         counters.got_manual_ack += 1
         channel.unacked.add(tag, queued, None)
+        channel.watch_acks(queue, None)
     message = queued.message
     out = BytesWriter()
     write_i64_be(out, tag)

@@ -15,6 +15,7 @@ from broker.core.errors import (
     SoftError,
 )
 from broker.core.message import Message, Queued
+from broker.protocol.ack_clock import AckClock, timeout_of
 from broker.protocol.consumer import ChannelConsumer
 from broker.protocol.reply_to import ReplyConsumer
 from broker.protocol.states import CHANNEL_RUNNING, EXPECT_BODY, EXPECT_HEADER, EXPECT_METHOD
@@ -58,6 +59,7 @@ class Channel:
         consumers: By consumer tag.
         reply_consumer: Takes the answers to its requests; None if it has not asked for direct reply-to.
         unacked: Deliveries out.
+        ack_clock: Watches how long they are out; None if no timeout applies.
         next_tag: The next delivery tag; the first is 1.
         prefetch_count: What consumers started from now on get as their own limit; 0 for none.
         shared_prefetch: Limit of all its consumers together; 0 for none.
@@ -88,6 +90,7 @@ class Channel:
         self.consumers: Final[dict[bytes, ChannelConsumer]] = {}
         self.reply_consumer: ReplyConsumer | None = None
         self.unacked: Final = Unacked(publisher.vhost.agenda)
+        self.ack_clock: AckClock | None = None
         self.next_tag: i64 = 1
         self.prefetch_count: i64 = 0
         self.shared_prefetch: i64 = 0
@@ -358,6 +361,33 @@ class Channel:
         if consumer is not None:
             self.reply_consumer = None
             self.vhost.replies.close(consumer.queue)
+
+    def watch_acks(self, queue: Queue, holder: ChannelConsumer | None) -> None:
+        """Deliveries of ``queue`` to this consumer, None for ``basic.get``, will have to be settled in time."""
+        default_ms = self.connection.context.limits.consumer_timeout_ms
+        timeout_ms = timeout_of(holder, queue.limits, default_ms)
+        if timeout_ms == 0:
+            return
+        if self.ack_clock is None:
+            self.ack_clock = AckClock(default_ms, timeout_ms)
+        elif timeout_ms < self.ack_clock.least_ms:
+            self.ack_clock.least_ms = timeout_ms
+
+    def check_acks(self, now_s: float) -> None:
+        """Has a delivery been out for too long?
+
+        Raises:
+            SoftError: 406. The close frame blames no method.
+        """
+        if self.ack_clock is None:
+            return
+        timeout_ms = self.ack_clock.look(int(now_s * 1000), self.next_tag - 1, self.unacked)
+        if timeout_ms > 0:
+            text = (
+                f"delivery acknowledgement on channel {self.number} timed out. Timeout value used: {timeout_ms} ms. "
+                "This timeout value can be configured, see consumers doc guide to learn more"
+            )
+            raise SoftError(PRECONDITION_FAILED, text, names_method=False)
 
     def cancel_by_broker(self, consumer: ChannelConsumer) -> None:
         """The queue of ``consumer`` is gone: drop it, and tell a client that asked to be told."""

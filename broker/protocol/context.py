@@ -33,6 +33,7 @@ class ConnectionLimits:
         consumers_per_channel: 0 for no limit.
         has_py_amqp_qos: ``basic.qos`` without global from py-amqp reaches running consumers too, so that Celery's ETA
             tasks do not starve a worker.
+        consumer_timeout_ms: Longest that a delivery may be out where neither consumer nor queue says; 0 for no limit.
         blocked_grace_s: From an alarm to the end of those who publish without confirms and do not stop.
     """
 
@@ -47,6 +48,7 @@ class ConnectionLimits:
         consumers_per_channel: i64,
         has_py_amqp_qos: bool,
         blocked_grace_s: float = 10.0,
+        consumer_timeout_ms: i64 = 0,
     ) -> None:
         self.frame_max: Final[i64] = frame_max
         self.channel_max: Final[i64] = channel_max
@@ -57,6 +59,7 @@ class ConnectionLimits:
         self.consumers_per_channel: Final[i64] = consumers_per_channel
         self.has_py_amqp_qos: Final = has_py_amqp_qos
         self.blocked_grace_s: Final = blocked_grace_s
+        self.consumer_timeout_ms: Final[i64] = consumer_timeout_ms
 
 
 @final

@@ -209,11 +209,11 @@ def _objection(name: bytes, field: Field, arguments: Table) -> str:
     if name == b"x-expires":
         return _time_objection(field, 1)
     if name in {b"x-max-length", b"x-max-length-bytes", b"x-max-in-memory-length", b"x-max-in-memory-bytes"}:
-        return _integer_objection(field)
+        return integer_objection(field)
     if name in {b"x-consumer-timeout", b"x-consumer-disconnected-timeout"}:
-        return _integer_objection(field)
+        return integer_objection(field)
     if name == b"x-max-priority":
-        objection = _integer_objection(field)
+        objection = integer_objection(field)
         if not objection and integer(field) > MAX_PRIORITY:
             return f"{{max_value_exceeded,{integer(field)}}}"
         return objection
@@ -230,14 +230,15 @@ def _objection(name: bytes, field: Field, arguments: Table) -> str:
     if name == b"x-single-active-consumer":
         return "" if field.kind == "t" else f"{{unacceptable_type,{type_name(field)}}}"
     if name == b"x-queue-version":
-        objection = _integer_objection(field)
+        objection = integer_objection(field)
         if not objection and integer(field) not in {1, 2}:
             return f"\"unsupported queue version '{integer(field)}'\""
         return objection
     return ""
 
 
-def _integer_objection(field: Field) -> str:
+def integer_objection(field: Field) -> str:
+    """What is wrong with an argument that must be a whole number, 0 or more; empty if nothing is."""
     if not is_integer(field):
         return f'"expected integer, got {type_name(field)}"'
     if integer(field) < 0:
@@ -246,7 +247,7 @@ def _integer_objection(field: Field) -> str:
 
 
 def _time_objection(field: Field, least: int) -> str:
-    objection = _integer_objection(field)
+    objection = integer_objection(field)
     if objection:
         return objection
     value = integer(field)

@@ -146,6 +146,7 @@ def _limits(settings: Settings) -> ConnectionLimits:
         consumers_per_channel=amqp.max_consumers_per_channel,
         has_py_amqp_qos=amqp.py_amqp_qos,
         blocked_grace_s=amqp.blocked_grace_s,
+        consumer_timeout_ms=round(amqp.consumer_timeout_s * 1000),
     )
 
 

@@ -60,6 +60,17 @@ class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
             ),
         ),
     ] = 10.0
+    consumer_timeout_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=315_360_000,
+            description=(
+                "How long a delivery may wait for its acknowledgement; then its channel is closed with 406. 0 for "
+                "ever. The argument x-consumer-timeout of a consumer or a queue counts before it."
+            ),
+        ),
+    ] = 0.0
     product: Annotated[
         str,
         Meta(

@@ -30,7 +30,7 @@ PLAIN = "\0guest\0guest"
 class Scene:
     """Everything a queue needs, and nothing that is not its business."""
 
-    def __init__(self, path: Path, files: Files | None = None) -> None:
+    def __init__(self, path: Path, files: Files | None = None, *, consumer_timeout_ms: int = 0) -> None:
         self.clock = ManualClock()
         self.store = Store(str(path), files or Files(), StoreLimits(allocate_bytes=0))
         self.store.recover()
@@ -51,6 +51,7 @@ class Scene:
             max_connections=0,
             consumers_per_channel=0,
             has_py_amqp_qos=False,
+            consumer_timeout_ms=consumer_timeout_ms,
         )
         self.context = Context(self.turn, users, limits, self.clock, {})
 
