@@ -45,7 +45,7 @@ def qos(channel: Channel, reader: ArgumentReader) -> None:
     if size != 0:
         raise HardError(NOT_IMPLEMENTED, f"prefetch_size!=0 ({size})")
     if is_shared:
-        channel.shared_prefetch = count
+        channel.share_prefetch(count)
     else:
         channel.prefetch_count = count
         channel.shared_prefetch = 0

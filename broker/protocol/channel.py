@@ -81,6 +81,7 @@ class Channel:
         self._alarms: Final[Alarms] = connection.context.alarms
         self._max_message_bytes: Final[i64] = connection.context.limits.max_message_bytes
         self._scanner: Final = PropertyScanner()
+        self._interceptor: Final = connection.context.interceptor
         # the content being assembled
         self._route: Route | None = None
         self._header: bytes = b""
@@ -190,6 +191,9 @@ class Channel:
         scanner = self._scanner
         if not scanner.scan(header):
             raise undecodable(header, 0, len(header))
+        if self._interceptor is not None:
+            header = self._interceptor.stamped(header, self.vhost.agenda.now_ms)
+            scanner.scan(header)
         if scanner.reply_to_start and header[scanner.reply_to_start : scanner.reply_to_end] == REPLY_TO:
             header = self._with_reply_name(header)
         if route.version != publisher.vhost.version:
@@ -361,6 +365,17 @@ class Channel:
         if consumer is not None:
             self.reply_consumer = None
             self.vhost.replies.close(consumer.queue)
+
+    def share_prefetch(self, count: i64) -> None:
+        """Let all consumers share one limit, 0 for none. All that is out counts, what was fetched included."""
+        self.shared_prefetch = count
+        if count == 0 or self.unacked.count == 0:
+            return
+        # As if a consumer had it: whatever settles one of them gives its credit back.
+        queue = self.unacked.queue_of(self.unacked.tags(-1)[0])
+        fetcher = ChannelConsumer(self, queue, b"", False, False, 0, 0)
+        fetcher.unacked_count = self.unacked.give_to(fetcher)
+        self.shared_unacked += fetcher.unacked_count
 
     def watch_acks(self, queue: Queue, holder: ChannelConsumer | None) -> None:
         """Deliveries of ``queue`` to this consumer, None for ``basic.get``, will have to be settled in time."""

@@ -8,6 +8,7 @@ from broker.auth.users import Users
 from broker.core.arguments import Table
 from broker.core.clock import Clock
 from broker.core.counters import Counters
+from broker.protocol.interceptor import Interceptor
 from broker.queues.queue import Queue
 from broker.store.survivors import Survivors
 from broker.vhost.alarms import Alarms
@@ -76,6 +77,7 @@ class Context:
         alarms: Whether publishers are refused for want of memory or disk.
         server_properties: What ``connection.start`` says about this broker.
         connections: Open ones by number.
+        interceptor: Stamps every message that comes in; None if the settings ask for nothing.
         is_stopping: The broker closes its connections; nobody new is let in.
     """
 
@@ -90,6 +92,7 @@ class Context:
         self.alarms: Final[Alarms] = turn.alarms
         self.server_properties: Final = server_properties
         self.connections: Final[dict[int, Connection]] = {}
+        self.interceptor: Interceptor | None = None
         self.is_stopping: bool = False
         self._last_id: i64 = 0
         self._publishers: Final[dict[tuple[str, bytes], Publisher]] = {}

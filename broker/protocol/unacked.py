@@ -239,6 +239,23 @@ class Unacked(Overflowing):
         spooled = self._spooled[tag >> PAGE_BITS]
         return spooled.parts[spooled.owners[tag & (PAGE_SIZE - 1)] - 1]
 
+    def give_to(self, holder: ChannelConsumer) -> i64:
+        """Put every delivery of ``basic.get`` that is out to a consumer's account. Returns how many there are."""
+        count: i64 = 0
+        for page in self._pages.values():
+            for slot in range(PAGE_SIZE):
+                if page.queued[slot] is not None and page.holders[slot] is None:
+                    page.holders[slot] = holder
+                    count += 1
+        for number, spooled in self._spooled.items():
+            for index in range(len(spooled.parts)):
+                part = spooled.parts[index]
+                if part.holder is None:
+                    spooled.parts[index] = Part(part.chunk, holder)
+                    if number not in self._pages:
+                        count += part.chunk.count
+        return count
+
     def numbers(self, up_to: i64) -> list[int]:
         """Numbers of the pages that may hold tags up to and including ``up_to``, or any for -1; ascending."""
         if not self._spooled and len(self._pages) == 1:

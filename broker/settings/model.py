@@ -12,6 +12,7 @@ OFF: Final = -1
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json", "auto"]
+Interception = Literal["off", "keep", "overwrite"]
 
 
 class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,6 +126,23 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0
 
 
+class InterceptorSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is added to the headers of every message that comes in. RabbitMQ's message interceptors."""
+
+    set_header_timestamp: Annotated[
+        Interception,
+        Meta(
+            description=(
+                "The time, as the property timestamp and the header timestamp_in_ms: never, where the publisher has "
+                "set none, or in any case."
+            )
+        ),
+    ] = "off"
+    set_header_routing_node: Annotated[
+        Interception, Meta(description="The name of this node, as the header x-routed-by. Likewise.")
+    ] = "off"
+
+
 class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The sizes of the log on disk."""
 
@@ -185,4 +203,5 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     log: LogSettings = LogSettings()
     amqp: AmqpSettings = AmqpSettings()
     limits: LimitSettings = LimitSettings()
+    interceptors: InterceptorSettings = InterceptorSettings()
     store: StoreSettings = StoreSettings()

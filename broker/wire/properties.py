@@ -9,7 +9,7 @@ few properties are that the broker looks at; ``rewritten`` makes a new header fo
 
 from typing import Final, final
 
-from librt.strings import BytesWriter, read_i64_be
+from librt.strings import BytesWriter, read_i64_be, write_i64_be
 from mypy_extensions import i64, mypyc_attr
 
 from broker.core.arguments import Table
@@ -32,6 +32,18 @@ FLAG_USER_ID: Final = 0x0010
 FLAG_APP_ID: Final = 0x0008
 FLAG_CLUSTER_ID: Final = 0x0004
 FLAG_CONTINUATION: Final = 0x0001
+
+BEFORE_TIMESTAMP: Final[list[int]] = [
+    FLAG_CONTENT_TYPE,
+    FLAG_CONTENT_ENCODING,
+    FLAG_HEADERS,
+    FLAG_DELIVERY_MODE,
+    FLAG_PRIORITY,
+    FLAG_CORRELATION_ID,
+    FLAG_REPLY_TO,
+    FLAG_EXPIRATION,
+    FLAG_MESSAGE_ID,
+]
 
 PERSISTENT: Final = 2
 
@@ -159,6 +171,34 @@ def body_size(header: bytes) -> i64:
 def names_priority(header: bytes) -> bool:
     """Has the content header a priority property?"""
     return get_u16(header, 12) & FLAG_PRIORITY != 0
+
+
+def has_timestamp(header: bytes) -> bool:
+    """Has the content header a timestamp property?"""
+    return get_u16(header, 12) & FLAG_TIMESTAMP != 0
+
+
+def with_timestamp(header: bytes, seconds: i64) -> bytes:
+    """The same content header with this timestamp property: seconds since 1970."""
+    flags = get_u16(header, 12)
+    at = HEADER_SIZE
+    for flag in BEFORE_TIMESTAMP:
+        if flags & flag == 0:
+            continue
+        if flag == FLAG_HEADERS:
+            at += 4 + int(get_u32(header, at))
+        elif flag in (FLAG_DELIVERY_MODE, FLAG_PRIORITY):
+            at += 1
+        else:
+            at += 1 + header[at]
+    after = at + 8 if flags & FLAG_TIMESTAMP else at
+    out = BytesWriter()
+    out.write(header[:12])
+    put_u16(out, flags | FLAG_TIMESTAMP)
+    out.write(header[HEADER_SIZE:at])
+    write_i64_be(out, seconds)
+    out.write(header[after:])
+    return out.getvalue()
 
 
 def headers_of(header: bytes) -> Table | None:

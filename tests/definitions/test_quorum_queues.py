@@ -9,6 +9,7 @@ from broker.core.arguments import Table, long, longstr
 from broker.queues.queue import Queue
 from tests.definitions.node import Node
 from tests.vhost.scene import bodies, take, take_all
+from tests.vhost.test_dead_letters import deaths
 
 QUORUM: Table = {b"x-queue-type": longstr(b"quorum")}
 AT_LEAST_ONCE: Table = QUORUM | {
@@ -189,4 +190,18 @@ def test_dead_letter_that_waits_survives_a_kill(node: Node, tmp_path: Path) -> N
     node = again(node, "kill", tmp_path)
     assert q(node).ready.count == 0
     assert q(node).dead == {}
+    node.stop()
+
+
+@END
+def test_history_of_a_dead_letter_survives(node: Node, tmp_path: Path, end: str) -> None:
+    node.queue(arguments={b"x-dead-letter-exchange": longstr(b""), b"x-dead-letter-routing-key": longstr(b"q")})
+    node.publish("", "q", b"m")
+    node.finish()
+    for _ in range(2):
+        q(node).reject(take(q(node)))
+        node.finish()
+        node = again(node, end, tmp_path)
+    ((_, _, count),) = deaths(take(q(node)).message)
+    assert count == 2
     node.stop()

@@ -1,9 +1,14 @@
 """Messages that come back: how often is counted, and who does so too often dies."""
 
+from pathlib import Path
+
 import pytest
 from pamqp import commands
 
 from broker.core.arguments import Field, Table
+from broker.queues.window import MemoryWindow
+from broker.store.files import Files
+from broker.store.spool import Spool
 from tests.queues.scene import Peer, Scene, number, text
 
 
@@ -173,6 +178,32 @@ def test_headers_that_are_full_are_delivered_as_they_are(scene: Scene, peer: Pee
     assert delivery.is_redelivered
     assert delivery.headers is not None
     assert set(full) <= set(delivery.headers)
+
+
+def test_deliveries_that_a_channel_has_on_disk_are_counted_as_well(scene: Scene, tmp_path: Path) -> None:
+    scene.agenda.window = MemoryWindow(2000)
+    scene.agenda.spool = Spool(str(tmp_path / "spool"), Files())
+    declare(scene, quorum())
+    total = 1500
+    first = Peer(scene)
+    first.open()
+    first.publish(*[b"%d" % index for index in range(total)])
+    first.consume("c")
+    while scene.turn.wants_turn:
+        scene.run()
+    assert scene.agenda.spool.octets > 0
+    assert len(first.deliveries()) == total
+    first.connection.lost()
+    queue = scene.vhost.queues[b"q"]
+    assert (queue.ready.count, queue.unacked_count, queue.unacked_bytes) == (total, 0, 0)
+    second = Peer(scene)
+    second.open()
+    second.consume("c", no_ack=True)
+    while scene.turn.wants_turn:
+        scene.run()
+    found = second.deliveries()
+    assert [int(each.body) for each in found] == list(range(total))
+    assert {(each.is_redelivered, each.counts) for each in found} == {(True, (1, 1))}
 
 
 # --- priorities
