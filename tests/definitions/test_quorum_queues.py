@@ -115,7 +115,7 @@ def test_counts_move_with_their_messages_out_of_the_log(node: Node, tmp_path: Pa
     node.publish("", "q", b"m")
     node.finish()
     fail(node, 4)
-    for _ in range(2):
+    for is_failing in (True, False, True, False):
         # A restart writes the tail anew, so that each life has a segment of its own to give up.
         node = again(node, "stop", tmp_path)
         segments = [each for each in node.store.log.segments if each.is_synced]
@@ -127,8 +127,8 @@ def test_counts_move_with_their_messages_out_of_the_log(node: Node, tmp_path: Pa
         job.run()
         assert len(job.kept) == 1
         assert node.store.finish_retire(job) == []
-        fail(node, 1)
-        assert int(q(node).ready.count) == 1
+        if is_failing:
+            fail(node, 1)
     node = again(node, "stop", tmp_path)
     assert counts(node) == (6, 6)
     node.stop()

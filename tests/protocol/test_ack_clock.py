@@ -141,6 +141,35 @@ def test_argument_that_is_no_duration_is_refused(scene: Scene, client: Stranger,
     assert (close.code, close.text) == (406, text)
 
 
+def test_delivery_among_others_that_are_settled_is_noticed_in_time(scene: Scene, client: Stranger) -> None:
+    scene.declare()
+    consume(client, {"x-consumer-timeout": TIMEOUT_MS})
+    publish(scene, b"settled")
+    wait(client, 1)
+    publish(scene, b"stuck")
+    wait(client, 30)
+    client.say(1, commands.Basic.Ack(1))
+    wait(client, 29)
+    assert not is_closed(client)
+    wait(client, 1 + 60 * 2 / MARKS + 1)
+    assert is_closed(client)
+
+
+def test_each_delivery_has_the_timeout_of_its_consumer_and_an_age_of_its_own(scene: Scene, client: Stranger) -> None:
+    timeouts = {"endless": 0, "patient": 3 * TIMEOUT_MS, "quick": TIMEOUT_MS}
+    for name, timeout_ms in timeouts.items():
+        scene.declare(name.encode())
+        client.say(1, commands.Basic.Consume(queue=name, arguments={"x-consumer-timeout": timeout_ms}))
+    scene.push(scene.vhost.queues[b"endless"], b"m")
+    wait(client, 150)
+    scene.push(scene.vhost.queues[b"patient"], b"m")
+    wait(client, 179)
+    assert not is_closed(client)
+    wait(client, 1 + 60 * 2 / MARKS + 1)
+    (close,) = client.closes()
+    assert close.text == TEXT.format(3 * TIMEOUT_MS)
+
+
 # --- the clock alone
 
 
