@@ -143,6 +143,34 @@ def test_last_death_is_named_in_headers_of_its_own(
     assert last == expected
 
 
+@deviates("client-history")
+def test_history_that_a_client_claims_is_ignored(
+    broker: Broker, channel: BlockingChannel, name: str, dead: str
+) -> None:
+    channel.queue_declare(name, exclusive=True, arguments=to(dead, message_ttl=0))
+    claim = {"count": 7, "reason": "expired", "queue": name, "exchange": "", "routing-keys": [name]}
+    publish(channel, name, b"x", headers={"x-death": [claim]})
+    (death,) = take(channel, dead).properties.headers["x-death"]
+    assert death["count"] == by_broker(broker, ponymq=1, rabbitmq=8)
+
+
+@deviates("blind-dead-letters")
+def test_dead_letters_reach_carbon_copies_too(broker: Broker, channel: BlockingChannel, name: str) -> None:
+    exchange, copy = f"{name}-dlx", f"{name}-copy"
+    channel.exchange_declare(exchange, "direct", auto_delete=True)
+    for target in (f"{name}-1", f"{name}-2", f"{name}-3"):
+        channel.queue_declare(target, exclusive=True)
+        channel.queue_bind(target, exchange, {"1": name, "2": copy, "3": f"{name}-blind"}[target[-1]])
+    arguments = {"x-dead-letter-exchange": exchange, "x-message-ttl": 0}
+    channel.queue_declare(name, exclusive=True, arguments=arguments)
+    publish(channel, name, b"x", headers={"CC": [copy], "BCC": [f"{name}-blind"]})
+    delivery = take(channel, f"{name}-2")
+    (death,) = delivery.properties.headers["x-death"]
+    assert death["routing-keys"] == [name, copy]
+    assert take(channel, f"{name}-1").body == b"x"
+    assert drain(channel, f"{name}-3") == by_broker(broker, ponymq=[], rabbitmq=[b"x"])
+
+
 def test_deaths_in_two_queues_are_two_entries_newest_first(channel: BlockingChannel, name: str, dead: str) -> None:
     second = f"{name}-2"
     channel.queue_declare(second, exclusive=True, arguments=to(dead, message_ttl=0))

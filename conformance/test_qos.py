@@ -57,6 +57,17 @@ def test_shared_limit_covers_all_consumers_and_queues_of_the_channel(channel: Bl
     inbox.wait(6)
 
 
+def test_fetched_messages_count_when_a_shared_limit_is_set(channel: BlockingChannel, name: str) -> None:
+    declare(channel, name, 3)
+    assert get(channel, name) is not None
+    channel.basic_qos(prefetch_count=1, global_qos=True)
+    inbox = Inbox(channel)
+    inbox.consume(name)
+    assert inbox.settle(name, left=2) == []
+    channel.basic_qos(prefetch_count=2, global_qos=True)
+    assert len(inbox.settle(name, left=1)) == 1
+
+
 def test_shared_limit_takes_effect_at_once_for_running_consumers(channel: BlockingChannel, name: str) -> None:
     channel.queue_declare(name, exclusive=True)
     inbox = Inbox(channel)

@@ -26,6 +26,7 @@ from broker.store.records import (
     CLOSED,
     DELIVERED,
     FORGOTTEN,
+    RETURNED,
     SETTLED_ONE,
     SETTLED_RANGE,
     ContentReader,
@@ -39,6 +40,7 @@ SETTLEMENT_KINDS: Final = {
     DELIVERED: "delivered",
     FORGOTTEN: "forgotten",
     CLOSED: "closed",
+    RETURNED: "returned",
 }
 EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
@@ -146,6 +148,10 @@ class RowMaker:
         elif number == DELIVERED:
             row.words.append(f"{label} up to position {last}")
             row.facts["position"] = last
+        elif number == RETURNED:
+            times, failures = int(record.acquired_count), int(record.delivery_count)
+            row.words.append(f"{label} position {first} came back {times} times, {failures} of them failures")
+            row.facts |= {"position": first, "acquired_count": times, "delivery_count": failures}
         else:
             row.words.append(f"{label} position {first}" if first == last else f"{label} positions {first} to {last}")
             row.facts |= {"first": first, "last": last}

@@ -2,7 +2,7 @@
 
 from typing import Final, final
 
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i32, i64, mypyc_attr
 
 from broker.core.destination import Destination
 
@@ -25,6 +25,7 @@ class Message:
         timestamp_ms: Wall clock at publish, for expiry after a restart.
         priority: The priority property, 0 if absent.
         ttl_ms: The expiration property; -1 if absent.
+        is_dead_letter: The broker made it of one that died: the history in its headers is the broker's own.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class Message:
         timestamp_ms: i64,
         priority: i64,
         ttl_ms: i64,
+        is_dead_letter: bool = False,
     ) -> None:
         self.route: Final = route
         self.header: Final = header
         self.body: Final = body
         self.is_persistent: Final = is_persistent
+        self.is_dead_letter: Final = is_dead_letter
         self.timestamp_ms: Final[i64] = timestamp_ms
         self.priority: Final[i64] = priority
         self.ttl_ms: Final[i64] = ttl_ms
@@ -71,6 +74,8 @@ class Queued:
         log_segment: Number of the commit log segment that holds its record, or one of the constants above.
         expires_ms: Wall clock after which it must not be delivered; 0 for never.
         redelivered: It had been handed to a client before.
+        acquired_count: Times it came back from a client; kept by queues that count, 0 in others.
+        delivery_count: Those times among them that were failures: rejected, or lost with a channel.
     """
 
     def __init__(self, message: Message, queue: Enqueuer, position: i64) -> None:
@@ -80,3 +85,6 @@ class Queued:
         self.log_segment: i64 = NOT_STORED
         self.expires_ms: i64 = 0
         self.redelivered: bool = False
+        # 32 bits each: with the flag they fill one word, so that no queue pays for those that count.
+        self.acquired_count: i32 = 0
+        self.delivery_count: i32 = 0

@@ -27,7 +27,7 @@ from broker.store.store import Store
 
 LOG = logging.getLogger("broker.store")
 
-VERSION = 1
+VERSION = 2  # since quorum queues have priorities
 MAGIC = b"PMQI"
 CHECKSUM_BYTES = 4
 # A start that reads less than this from the log takes no longer than one that reads an index.

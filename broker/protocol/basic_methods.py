@@ -8,14 +8,18 @@ from broker.core.errors import (
     NOT_ALLOWED,
     NOT_IMPLEMENTED,
     PRECONDITION_FAILED,
+    RESOURCE_LOCKED,
     HardError,
     SoftError,
 )
 from broker.core.ids import generated_name
-from broker.protocol.channel import DISCARD, REQUEUE, Channel
+from broker.protocol.channel import DISCARD, FAIL, REQUEUE, Channel
 from broker.protocol.consumer import ChannelConsumer
 from broker.protocol.names import queue_name
+from broker.protocol.reply_to import refuse_get
+from broker.queues.arguments import integer_objection
 from broker.queues.queue import Queue
+from broker.vhost.replies import REPLY_TO
 from broker.wire.arguments import ArgumentReader
 from broker.wire.methods import (
     BASIC_CANCEL_OK,
@@ -41,7 +45,7 @@ def qos(channel: Channel, reader: ArgumentReader) -> None:
     if size != 0:
         raise HardError(NOT_IMPLEMENTED, f"prefetch_size!=0 ({size})")
     if is_shared:
-        channel.shared_prefetch = count
+        channel.share_prefetch(count)
     else:
         channel.prefetch_count = count
         channel.shared_prefetch = 0
@@ -58,11 +62,12 @@ def consume(channel: Channel, reader: ArgumentReader) -> None:
     """``basic.consume``.
 
     Raises:
-        SoftError: 403 for exclusive use, 404, 405, 406 for bad arguments.
-        HardError: 530, the tag is in use, or too many consumers.
+        SoftError: 403 for exclusive use, 404, 405, 406 for bad arguments and for direct reply-to that is none.
+        HardError: 530, the tag is in use, or too many consumers; 540, a quorum queue and a shared prefetch.
     """
     reader.short()
-    queue = _queue(channel, reader)
+    name = queue_name(channel, reader.shortstr())
+    queue = channel.vhost.queue(name, channel.connection.id) if name != REPLY_TO else None
     tag = reader.shortstr()
     bits = reader.octet()
     arguments = reader.table()
@@ -71,17 +76,30 @@ def consume(channel: Channel, reader: ArgumentReader) -> None:
     limit = channel.connection.context.limits.consumers_per_channel
     if not tag:
         tag = generated_name(b"amq.ctag-")
-    elif tag in channel.consumers:
+    elif tag in channel.consumers or _is_reply_tag(channel, tag):
         raise HardError(NOT_ALLOWED, f"attempt to reuse consumer tag '{tag.decode('utf-8', 'replace')}'")
+    if queue is None:
+        if bits & 2 == 0:
+            raise SoftError(PRECONDITION_FAILED, "reply consumer cannot acknowledge")
+        channel.wait_for_replies(tag)
+        if bits & 8 == 0:
+            channel.answer(BASIC_CONSUME_OK, shortstr(tag))
+        return
     if limit > 0 and len(channel.consumers) >= limit:
         raise HardError(NOT_ALLOWED, f"reached maximum ({limit}) of consumers per channel")
     priority = _priority(queue, arguments)
     if queue.limits.is_quorum:
+        if channel.shared_prefetch > 0:
+            raise HardError(NOT_IMPLEMENTED, f"{queue} does not support global qos")
         is_exclusive = False  # RabbitMQ's quorum queues ignore the flag
     elif queue.has_exclusive_consumer or (is_exclusive and (queue.consumers or queue.is_single_active)):
         raise SoftError(ACCESS_REFUSED, f"{queue} in exclusive use")
-    consumer = ChannelConsumer(channel, queue, tag, bits & 2 != 0, is_exclusive, priority, channel.prefetch_count)
+    no_ack = bits & 2 != 0
+    timeout_ms = _timeout(queue, arguments)
+    consumer = ChannelConsumer(channel, queue, tag, no_ack, is_exclusive, priority, channel.prefetch_count, timeout_ms)
     channel.consumers[tag] = consumer
+    if not no_ack:
+        channel.watch_acks(queue, consumer)
     if bits & 8 == 0:
         channel.answer(BASIC_CONSUME_OK, shortstr(tag))  # before the first delivery, which is put off to the turn's end
     queue.add_consumer(consumer)
@@ -102,6 +120,17 @@ def _priority(queue: Queue, arguments: Table) -> int:
     return integer(field)
 
 
+def _timeout(queue: Queue, arguments: Table) -> int:
+    """``x-consumer-timeout`` in milliseconds; -1 without it."""
+    field = arguments.get(b"x-consumer-timeout")
+    if field is None:
+        return -1
+    objection = integer_objection(field)
+    if objection:
+        raise SoftError(PRECONDITION_FAILED, f"invalid arg 'x-consumer-timeout' for {queue}: {objection}")
+    return integer(field)
+
+
 def cancel(channel: Channel, reader: ArgumentReader) -> None:
     """``basic.cancel``: no deliveries after cancel-ok; what is out stays out. An unknown tag is no error."""
     tag = reader.shortstr()
@@ -111,8 +140,14 @@ def cancel(channel: Channel, reader: ArgumentReader) -> None:
     if consumer is not None:
         consumer.queue.remove_consumer(consumer)
         channel.vhost.consumer_left(consumer.queue)
+    elif _is_reply_tag(channel, tag):
+        channel.end_replies()
     if bits & 1 == 0:
         channel.answer(BASIC_CANCEL_OK, shortstr(tag))
+
+
+def _is_reply_tag(channel: Channel, tag: bytes) -> bool:
+    return channel.reply_consumer is not None and channel.reply_consumer.tag == tag
 
 
 def get(channel: Channel, reader: ArgumentReader) -> None:
@@ -120,11 +155,20 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
 
     Raises:
         SoftError: 404, 405.
+        HardError: 540, answers by direct reply-to cannot be fetched.
     """
     reader.short()
-    queue = _queue(channel, reader)
+    name = queue_name(channel, reader.shortstr())
+    refuse_get(channel, name)
+    queue = channel.vhost.queue(name, channel.connection.id)
     no_ack = reader.octet() & 1 != 0
     reader.end()
+    if queue.limits.is_quorum and queue.is_single_active:
+        text = (
+            f"cannot obtain access to locked {queue}. basic.get operations are not supported by quorum queues with "
+            "single active consumer"
+        )
+        raise SoftError(RESOURCE_LOCKED, text)
     counters = channel.vhost.counters
     queued = queue.get()
     if queued is None:
@@ -139,6 +183,7 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
     else:
         counters.got_manual_ack += 1
         channel.unacked.add(tag, queued, None)
+        channel.watch_acks(queue, None)
     message = queued.message
     out = BytesWriter()
     write_i64_be(out, tag)
@@ -146,7 +191,8 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
     out.write(message.route)
     put_u32(out, queue.ready.count)
     channel.answer(BASIC_GET_OK, out.getvalue())
-    channel.connection.outbox.content(channel.number, message.header, message.body)
+    header = queue.header_of(queued) if queued.redelivered else message.header
+    channel.connection.outbox.content(channel.number, header, message.body)
 
 
 def ack(channel: Channel, reader: ArgumentReader) -> None:
@@ -162,7 +208,9 @@ def ack(channel: Channel, reader: ArgumentReader) -> None:
 
 
 def reject(channel: Channel, reader: ArgumentReader) -> None:
-    """``basic.reject``: requeue, or dead-letter and drop.
+    """``basic.reject``: requeue, or dead-letter and drop. To a queue that counts, requeuing means that it failed.
+
+    RabbitMQ from 4.3: a nack does not, so that a consumer can give back what it could not begin.
 
     Raises:
         SoftError: 406, unknown tag.
@@ -170,7 +218,7 @@ def reject(channel: Channel, reader: ArgumentReader) -> None:
     tag = reader.longlong()
     bits = reader.octet()
     reader.end()
-    channel.settle(tag, False, REQUEUE if bits & 1 else DISCARD)
+    channel.settle(tag, False, FAIL if bits & 1 else DISCARD)
 
 
 def nack(channel: Channel, reader: ArgumentReader) -> None:
@@ -198,7 +246,3 @@ def recover(channel: Channel, reader: ArgumentReader, *, is_async: bool) -> None
     channel.recover()
     if not is_async:
         channel.answer(BASIC_RECOVER_OK, b"")
-
-
-def _queue(channel: Channel, reader: ArgumentReader) -> Queue:
-    return channel.vhost.queue(queue_name(channel, reader.shortstr()), channel.connection.id)

@@ -15,7 +15,9 @@ from broker.core.errors import (
     SoftError,
 )
 from broker.core.message import Message, Queued
+from broker.protocol.ack_clock import AckClock, timeout_of
 from broker.protocol.consumer import ChannelConsumer
+from broker.protocol.reply_to import ReplyConsumer
 from broker.protocol.states import CHANNEL_RUNNING, EXPECT_BODY, EXPECT_HEADER, EXPECT_METHOD
 from broker.protocol.transaction import Transaction
 from broker.protocol.unacked import Unacked
@@ -24,6 +26,7 @@ from broker.store.survivors import Survivors
 from broker.vhost.alarms import Alarms
 from broker.vhost.confirms import ConfirmLedger
 from broker.vhost.publisher import REFUSED, STORED, UNROUTABLE, Publisher, Route
+from broker.vhost.replies import REPLY_TO
 from broker.wire.methods import BASIC, BASIC_CANCEL, BASIC_RETURN
 from broker.wire.octets import get_u16, shortstr, u16
 from broker.wire.outbox import Outbox
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 ACK: Final = 0
 REQUEUE: Final = 1
 DISCARD: Final = 2
+FAIL: Final = 3  # requeue, and a failed delivery to queues that count those
 
 MAX_BODY_SIZE: Final = 536_870_912  # RabbitMQ's limit whatever is configured: beyond it, it is a frame error
 
@@ -53,7 +57,9 @@ class Channel:
         state: One of the channel states.
         expects: The frame it wants next.
         consumers: By consumer tag.
+        reply_consumer: Takes the answers to its requests; None if it has not asked for direct reply-to.
         unacked: Deliveries out.
+        ack_clock: Watches how long they are out; None if no timeout applies.
         next_tag: The next delivery tag; the first is 1.
         prefetch_count: What consumers started from now on get as their own limit; 0 for none.
         shared_prefetch: Limit of all its consumers together; 0 for none.
@@ -75,6 +81,7 @@ class Channel:
         self._alarms: Final[Alarms] = connection.context.alarms
         self._max_message_bytes: Final[i64] = connection.context.limits.max_message_bytes
         self._scanner: Final = PropertyScanner()
+        self._interceptor: Final = connection.context.interceptor
         # the content being assembled
         self._route: Route | None = None
         self._header: bytes = b""
@@ -82,7 +89,9 @@ class Channel:
         self._pieces: list[bytes] = []
         # deliveries
         self.consumers: Final[dict[bytes, ChannelConsumer]] = {}
+        self.reply_consumer: ReplyConsumer | None = None
         self.unacked: Final = Unacked(publisher.vhost.agenda)
+        self.ack_clock: AckClock | None = None
         self.next_tag: i64 = 1
         self.prefetch_count: i64 = 0
         self.shared_prefetch: i64 = 0
@@ -182,6 +191,11 @@ class Channel:
         scanner = self._scanner
         if not scanner.scan(header):
             raise undecodable(header, 0, len(header))
+        if self._interceptor is not None:
+            header = self._interceptor.stamped(header, self.vhost.agenda.now_ms)
+            scanner.scan(header)
+        if scanner.reply_to_start and header[scanner.reply_to_start : scanner.reply_to_end] == REPLY_TO:
+            header = self._with_reply_name(header)
         if route.version != publisher.vhost.version:
             # Another connection changed the topology between the method and the end of its body.
             route = publisher.route(route.method)
@@ -207,6 +221,21 @@ class Channel:
             confirms.published(outcome == STORED, outcome == REFUSED)
             if not confirms.is_listed:
                 self.connection.context.turn.watch(confirms)
+
+    def _with_reply_name(self, header: bytes) -> bytes:
+        """The header of a request, with the name of this channel's reply queue in place of the plain one.
+
+        Raises:
+            SoftError: 406, nobody here waits for an answer.
+        """
+        consumer = self.reply_consumer
+        if consumer is None:
+            raise SoftError(PRECONDITION_FAILED, "fast reply consumer does not exist")
+        scanner = self._scanner
+        name = shortstr(consumer.queue.name)
+        named = header[: scanner.reply_to_start - 1] + name + header[scanner.reply_to_end :]
+        scanner.scan(named)
+        return named
 
     def _is_refused(self) -> bool:
         """Under an alarm: a publish is nacked on a confirming channel, and taken in the time of grace on others.
@@ -302,12 +331,78 @@ class Channel:
             consumer.unacked_count += 1
             self.shared_unacked += 1
         message = queued.message
+        header = consumer.queue.header_of(queued) if queued.redelivered else message.header
         self._outbox.deliver(
-            self.number, consumer.tag_octets, tag, queued.redelivered, message.route, message.header, message.body
+            self.number, consumer.tag_octets, tag, queued.redelivered, message.route, header, message.body
         )
         connection = self.connection
         if not connection.is_touched:
             connection.touch()
+
+    def deliver_reply(self, consumer: ReplyConsumer, message: Message) -> None:
+        """Send one answer to a request of this channel."""
+        tag = self.next_tag
+        self.next_tag = tag + 1
+        self._counters.delivered_auto_ack += 1
+        self._outbox.deliver(self.number, consumer.tag_octets, tag, False, message.route, message.header, message.body)
+        self.connection.touch()
+
+    def wait_for_replies(self, tag: bytes) -> None:
+        """Make this channel a requester, under a name that nobody can guess.
+
+        Raises:
+            SoftError: 406, it is one already.
+        """
+        if self.reply_consumer is not None:
+            raise SoftError(PRECONDITION_FAILED, "reply consumer already set")
+        consumer = ReplyConsumer(self, self.vhost.replies.open(), tag)
+        self.reply_consumer = consumer
+        consumer.queue.add_consumer(consumer)
+
+    def end_replies(self) -> None:
+        """Answers that still come are dropped."""
+        consumer = self.reply_consumer
+        if consumer is not None:
+            self.reply_consumer = None
+            self.vhost.replies.close(consumer.queue)
+
+    def share_prefetch(self, count: i64) -> None:
+        """Let all consumers share one limit, 0 for none. All that is out counts, what was fetched included."""
+        self.shared_prefetch = count
+        if count == 0 or self.unacked.count == 0:
+            return
+        # As if a consumer had it: whatever settles one of them gives its credit back.
+        queue = self.unacked.queue_of(self.unacked.tags(-1)[0])
+        fetcher = ChannelConsumer(self, queue, b"", False, False, 0, 0)
+        fetcher.unacked_count = self.unacked.give_to(fetcher)
+        self.shared_unacked += fetcher.unacked_count
+
+    def watch_acks(self, queue: Queue, holder: ChannelConsumer | None) -> None:
+        """Deliveries of ``queue`` to this consumer, None for ``basic.get``, will have to be settled in time."""
+        default_ms = self.connection.context.limits.consumer_timeout_ms
+        timeout_ms = timeout_of(holder, queue.limits, default_ms)
+        if timeout_ms == 0:
+            return
+        if self.ack_clock is None:
+            self.ack_clock = AckClock(default_ms, timeout_ms)
+        elif timeout_ms < self.ack_clock.least_ms:
+            self.ack_clock.least_ms = timeout_ms
+
+    def check_acks(self, now_s: float) -> None:
+        """Has a delivery been out for too long?
+
+        Raises:
+            SoftError: 406. The close frame blames no method.
+        """
+        if self.ack_clock is None:
+            return
+        timeout_ms = self.ack_clock.look(int(now_s * 1000), self.next_tag - 1, self.unacked)
+        if timeout_ms > 0:
+            text = (
+                f"delivery acknowledgement on channel {self.number} timed out. Timeout value used: {timeout_ms} ms. "
+                "This timeout value can be configured, see consumers doc guide to learn more"
+            )
+            raise SoftError(PRECONDITION_FAILED, text, names_method=False)
 
     def cancel_by_broker(self, consumer: ChannelConsumer) -> None:
         """The queue of ``consumer`` is gone: drop it, and tell a client that asked to be told."""
@@ -343,7 +438,7 @@ class Channel:
                 self.wake_consumers()
 
     def settle(self, tag: i64, is_multiple: bool, verdict: i64) -> None:
-        """Ack, requeue or discard one delivery, or every one up to ``tag`` (0 with multiple: all).
+        """Ack, requeue, fail or discard one delivery, or every one up to ``tag`` (0 with multiple: all).
 
         In a transaction this is held until the commit, but an unknown tag is refused at once.
 
@@ -368,14 +463,14 @@ class Channel:
             self.settle_taken(taken, unacked.holder, verdict)
             return
         if verdict == REQUEUE and tag < 0:
-            self._put_back_all()
+            self._put_back_all(False)
             return
         queued: list[Queued] = []
         holders: list[ChannelConsumer | None] = []
         for number in unacked.numbers(tag):
             unacked.take_page(number, tag, queued, holders)
             if verdict == REQUEUE:
-                self._put_back(queued, holders)
+                self._put_back(queued, holders, False)
             else:
                 for i in range(len(queued)):
                     self.settle_taken(queued[i], holders[i], verdict)
@@ -389,7 +484,7 @@ class Channel:
         elif verdict == DISCARD:
             queue.reject(queued)
         else:
-            queue.put_back([queued])
+            queue.put_back([queued], verdict == FAIL)
         queue.wake()
 
     def _free(self, holder: ChannelConsumer | None) -> None:
@@ -401,7 +496,7 @@ class Channel:
         if self.shared_prefetch > 0:
             self.wake_consumers()
 
-    def _put_back(self, queued: list[Queued], holders: list[ChannelConsumer | None]) -> None:
+    def _put_back(self, queued: list[Queued], holders: list[ChannelConsumer | None], is_failure: bool) -> None:
         """Requeue many at once, each queue's together: places are found by sorting."""
         by_queue: dict[Queue, list[Queued]] = {}
         for each in queued:
@@ -413,9 +508,9 @@ class Channel:
         for holder in holders:
             self._free(holder)
         for queue, returned in by_queue.items():
-            queue.put_back(returned)
+            queue.put_back(returned, is_failure)
 
-    def _put_back_all(self) -> None:
+    def _put_back_all(self, is_failure: bool) -> None:
         """Requeue everything that is out. What is in the spool stays there, and changes hands without being read."""
         unacked = self.unacked
         for part in unacked.take_spooled():
@@ -423,18 +518,18 @@ class Channel:
             if holder is not None:
                 holder.unacked_count -= part.chunk.count
                 self.shared_unacked -= part.chunk.count
-            cast("Queue", part.chunk.queue).put_back_chunk(part.chunk)
+            cast("Queue", part.chunk.queue).put_back_chunk(part.chunk, is_failure)
         if self.shared_prefetch > 0:
             self.wake_consumers()
         queued: list[Queued] = []
         holders: list[ChannelConsumer | None] = []
         for number in unacked.numbers(-1):
             unacked.take_page(number, -1, queued, holders)
-            self._put_back(queued, holders)
+            self._put_back(queued, holders, is_failure)
 
     def recover(self) -> None:
         """Requeue everything that is out: ``basic.recover``. §1.8.3.16."""
-        self._put_back_all()
+        self._put_back_all(False)
 
     def survive(self, queue: Queue, survivors: Survivors) -> None:
         """Add every delivery of ``queue`` that is out, those that a transaction has settled but not committed too."""
@@ -448,20 +543,24 @@ class Channel:
         """There may be room again: let every queue consumed from on this channel try."""
         for consumer in self.consumers.values():
             consumer.queue.wake()
+        if self.reply_consumer is not None:
+            self.reply_consumer.queue.wake()
 
     # --- the end
 
     def close(self) -> None:
         """Cancel the consumers, requeue what is out, drop what a transaction holds. Says nothing to the client."""
         vhost = self.vhost
+        self.end_replies()
         consumers = list(self.consumers.values())
         self.consumers.clear()
         for consumer in consumers:
             consumer.queue.remove_consumer(consumer)
-        self._put_back_all()
+        self._put_back_all(True)
         transaction = self.transaction
         if transaction is not None:
-            self._put_back([held.queued for held in transaction.settled], [held.holder for held in transaction.settled])
+            settled = transaction.settled
+            self._put_back([held.queued for held in settled], [held.holder for held in settled], True)
             transaction.clear()
         for consumer in consumers:
             vhost.consumer_left(consumer.queue)

@@ -463,7 +463,7 @@ class Connection(Outlet):
     def _close_arguments(self, refusal: AmqpError) -> bytes:
         method = self._method if refusal.names_method else 0
         channel = self.channels.get(int(self._number))
-        if channel is not None and channel.expects != EXPECT_METHOD:
+        if refusal.names_method and channel is not None and channel.expects != EXPECT_METHOD:
             method = BASIC_PUBLISH  # the content belongs to it, and so does what came instead of the content
         text = shortstr_text(refusal.reply_text)
         return u16(refusal.reply_code) + text + u16(method >> 16) + u16(method & 0xFFFF)
@@ -569,6 +569,16 @@ class Connection(Outlet):
 
     # --- time and the end
 
+    def _look_at_acks(self, now_s: float) -> None:
+        """Close the channels whose deliveries wait too long for an acknowledgement."""
+        for channel in self.channels.values():
+            if channel.ack_clock is not None and channel.state == CHANNEL_RUNNING:
+                try:
+                    channel.check_acks(now_s)
+                except SoftError as overdue:
+                    self._number = channel.number
+                    self._refuse_on_channel(overdue)
+
     def tick(self, now_s: float) -> None:
         """Look at the deadlines, the alarms and the heartbeats. Call it twice a second; flush the turn afterwards."""
         if self.state != RUNNING or self._is_deaf:
@@ -579,6 +589,7 @@ class Connection(Outlet):
                 self.transport.abort()
             return
         self._look_at_alarms()
+        self._look_at_acks(now_s)
         if self.heartbeat_s > 0:
             if not self.is_held and self._heartbeat.is_peer_dead(now_s, self.octets_received, float(self.heartbeat_s)):
                 self.close_reason = f"missed heartbeats from client, timeout: {self.heartbeat_s}s"

@@ -24,6 +24,7 @@ class ChannelConsumer(Consumer):
         tag_octets: The consumer tag as a short string.
         prefetch_count: Its own limit of unacked deliveries; 0 for none.
         unacked_count: Deliveries out and not settled.
+        timeout_ms: Longest that a delivery to it may be out; 0 for no limit, -1 if it did not say.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class ChannelConsumer(Consumer):
         is_exclusive: bool,
         priority: i64,
         prefetch_count: i64,
+        timeout_ms: i64 = -1,
     ) -> None:
         super().__init__(tag, no_ack, is_exclusive, priority)
         self.channel: Final = channel
@@ -42,12 +44,16 @@ class ChannelConsumer(Consumer):
         self.tag_octets: Final = shortstr(tag)
         self.prefetch_count: i64 = prefetch_count
         self.unacked_count: i64 = 0
+        self.timeout_ms: Final[i64] = timeout_ms
 
     def can_take(self) -> bool:
         # RabbitMQ: a consumer without acknowledgements ignores its own limit, but not the channel's.
         if self.prefetch_count > 0 and self.unacked_count >= self.prefetch_count and not self.no_ack:
             return False
         return self.channel.can_deliver()
+
+    def has_unacked(self) -> bool:
+        return self.unacked_count > 0
 
     def take(self, queued: Queued) -> None:
         self.channel.deliver(self, queued)

@@ -8,6 +8,7 @@ from broker.auth.users import Users
 from broker.core.arguments import Table
 from broker.core.clock import Clock
 from broker.core.counters import Counters
+from broker.protocol.interceptor import Interceptor
 from broker.queues.queue import Queue
 from broker.store.survivors import Survivors
 from broker.vhost.alarms import Alarms
@@ -33,6 +34,7 @@ class ConnectionLimits:
         consumers_per_channel: 0 for no limit.
         has_py_amqp_qos: ``basic.qos`` without global from py-amqp reaches running consumers too, so that Celery's ETA
             tasks do not starve a worker.
+        consumer_timeout_ms: Longest that a delivery may be out where neither consumer nor queue says; 0 for no limit.
         blocked_grace_s: From an alarm to the end of those who publish without confirms and do not stop.
     """
 
@@ -47,6 +49,7 @@ class ConnectionLimits:
         consumers_per_channel: i64,
         has_py_amqp_qos: bool,
         blocked_grace_s: float = 10.0,
+        consumer_timeout_ms: i64 = 0,
     ) -> None:
         self.frame_max: Final[i64] = frame_max
         self.channel_max: Final[i64] = channel_max
@@ -57,6 +60,7 @@ class ConnectionLimits:
         self.consumers_per_channel: Final[i64] = consumers_per_channel
         self.has_py_amqp_qos: Final = has_py_amqp_qos
         self.blocked_grace_s: Final = blocked_grace_s
+        self.consumer_timeout_ms: Final[i64] = consumer_timeout_ms
 
 
 @final
@@ -73,6 +77,7 @@ class Context:
         alarms: Whether publishers are refused for want of memory or disk.
         server_properties: What ``connection.start`` says about this broker.
         connections: Open ones by number.
+        interceptor: Stamps every message that comes in; None if the settings ask for nothing.
         is_stopping: The broker closes its connections; nobody new is let in.
     """
 
@@ -87,6 +92,7 @@ class Context:
         self.alarms: Final[Alarms] = turn.alarms
         self.server_properties: Final = server_properties
         self.connections: Final[dict[int, Connection]] = {}
+        self.interceptor: Interceptor | None = None
         self.is_stopping: bool = False
         self._last_id: i64 = 0
         self._publishers: Final[dict[tuple[str, bytes], Publisher]] = {}

@@ -5,6 +5,7 @@ from broker.core.errors import NOT_FOUND, NOT_IMPLEMENTED, PRECONDITION_FAILED, 
 from broker.protocol.channel import Channel
 from broker.protocol.exchange_methods import refuse_default
 from broker.protocol.names import queue_name, stripped
+from broker.protocol.reply_to import check_requester, is_reply_name, refuse_binding
 from broker.queues.queue import Queue
 from broker.wire.arguments import ArgumentReader
 from broker.wire.methods import (
@@ -29,6 +30,12 @@ def declare(channel: Channel, reader: ArgumentReader) -> None:
     arguments = reader.table()
     reader.end()
     connection = channel.connection
+    if is_reply_name(name):
+        check_requester(channel, name)
+        channel.last_queue = name
+        if bits & 16 == 0:
+            channel.answer(QUEUE_DECLARE_OK, shortstr(name) + u32(0) + u32(1))
+        return
     if bits & 1:
         queue = channel.vhost.queue(name, connection.id)
         queue.bring_up_to_date()
@@ -40,7 +47,7 @@ def declare(channel: Channel, reader: ArgumentReader) -> None:
             connection.exclusive_queues[queue.name] = queue
     channel.last_queue = queue.name
     if bits & 16 == 0:
-        counts = u32(queue.ready.count) + u32(len(queue.consumers))
+        counts = u32(queue.ready.count) + u32(queue.consumer_count)
         channel.answer(QUEUE_DECLARE_OK, shortstr(queue.name) + counts)
 
 
@@ -60,6 +67,7 @@ def bind(channel: Channel, reader: ArgumentReader) -> None:
     name = queue_name(channel, given_name)
     if not given_name and not key:
         key = name
+    refuse_binding(name)
     refuse_default(exchange_name)
     vhost = channel.vhost
     source = vhost.exchange(exchange_name)
@@ -87,6 +95,7 @@ def unbind(channel: Channel, reader: ArgumentReader) -> None:
     name = queue_name(channel, given_name)
     if not given_name and not key:
         key = name
+    refuse_binding(name)
     refuse_default(exchange_name)
     vhost = channel.vhost
     source = vhost.find_exchange(exchange_name)

@@ -6,7 +6,7 @@ are and who has them. A page that is asked for again is read back, and stays on 
 since is remembered.
 """
 
-from typing import Final, final
+from typing import Final, cast, final
 
 from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr
@@ -218,6 +218,43 @@ class Unacked(Overflowing):
             return page.queued[slot] is not None
         spooled = self._spooled.get(number)
         return spooled is not None and spooled.has(slot)
+
+    def holder_of(self, tag: i64) -> ChannelConsumer | None:
+        """The consumer of a delivery that is out; None for ``basic.get``."""
+        page = self._pages.get(tag >> PAGE_BITS)
+        if page is not None:
+            return page.holders[tag & (PAGE_SIZE - 1)]
+        return self._part_of(tag).holder
+
+    def queue_of(self, tag: i64) -> Queue:
+        """The queue of a delivery that is out."""
+        page = self._pages.get(tag >> PAGE_BITS)
+        if page is None:
+            return cast("Queue", self._part_of(tag).chunk.queue)
+        queued = page.queued[tag & (PAGE_SIZE - 1)]
+        assert queued is not None
+        return cast("Queue", queued.queue)
+
+    def _part_of(self, tag: i64) -> Part:
+        spooled = self._spooled[tag >> PAGE_BITS]
+        return spooled.parts[spooled.owners[tag & (PAGE_SIZE - 1)] - 1]
+
+    def give_to(self, holder: ChannelConsumer) -> i64:
+        """Put every delivery of ``basic.get`` that is out to a consumer's account. Returns how many there are."""
+        count: i64 = 0
+        for page in self._pages.values():
+            for slot in range(PAGE_SIZE):
+                if page.queued[slot] is not None and page.holders[slot] is None:
+                    page.holders[slot] = holder
+                    count += 1
+        for number, spooled in self._spooled.items():
+            for index in range(len(spooled.parts)):
+                part = spooled.parts[index]
+                if part.holder is None:
+                    spooled.parts[index] = Part(part.chunk, holder)
+                    if number not in self._pages:
+                        count += part.chunk.count
+        return count
 
     def numbers(self, up_to: i64) -> list[int]:
         """Numbers of the pages that may hold tags up to and including ``up_to``, or any for -1; ascending."""

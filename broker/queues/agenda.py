@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import Message
+from broker.core.message import Message, Queued
 from broker.queues.window import MemoryWindow
 from broker.store.spool import Overflowing, Spool
 
@@ -22,12 +22,15 @@ class DeadLetter:
         message: As it was in the queue.
         queue: Where it died.
         reason: ``rejected``, ``expired``, ``maxlen`` or ``delivery_limit``.
+        queued: Its place in that queue, where it stays until a target has taken it: dead-lettering at least once. None
+            if it has left the queue already.
     """
 
-    def __init__(self, message: Message, queue: "Queue", reason: bytes) -> None:
+    def __init__(self, message: Message, queue: "Queue", reason: bytes, queued: Queued | None = None) -> None:
         self.message: Final = message
         self.queue: Final = queue
         self.reason: Final = reason
+        self.queued: Final = queued
 
 
 @final

@@ -45,6 +45,8 @@ _CLASSIC_ARGUMENTS: Final[list[bytes]] = [
     b"x-max-priority",
     b"x-queue-mode",
     b"x-queue-version",
+    b"x-delivery-limit",
+    b"x-consumer-timeout",
 ]
 _QUORUM_ARGUMENTS: Final[list[bytes]] = [
     b"x-queue-type",
@@ -58,6 +60,7 @@ _QUORUM_ARGUMENTS: Final[list[bytes]] = [
     b"x-dead-letter-strategy",
     b"x-single-active-consumer",
     b"x-delivery-limit",
+    b"x-consumer-timeout",
 ]
 # Known to another queue type only, and so refused. x-delivery-limit and x-consumer-timeout are accepted on classic
 # queues too: a harmless superset, which LavinMQ has as well.
@@ -85,7 +88,7 @@ _REFUSED_BY_QUORUM: Final[list[bytes]] = [
 @final
 @mypyc_attr(native_class=True)
 class QueueLimits:
-    """What the arguments of a queue mean. -1 stands for no limit.
+    """What the arguments of a queue mean. -1 stands for no limit, where nothing else is said.
 
     Attributes:
         message_ttl_ms: Longest a message may wait.
@@ -97,6 +100,10 @@ class QueueLimits:
         dead_letter_key: Routing key for dead letters; None to keep the message's own.
         max_priority: Highest priority told apart; 0 for a queue without priorities.
         is_quorum: Declared as a quorum queue.
+        counts_returns: Messages remember how often they came back.
+        delivery_limit: Failed deliveries that a message may have; one more, and it is dead-lettered or dropped.
+        is_at_least_once: A dead letter stays until its target has taken it.
+        consumer_timeout_ms: Longest that a delivery may be out; 0 for no limit, -1 for the broker's setting.
     """
 
     def __init__(self, arguments: Table) -> None:
@@ -104,11 +111,32 @@ class QueueLimits:
         self.expires_ms: Final[i64] = _number(arguments, b"x-expires")
         self.max_length: Final[i64] = _number(arguments, b"x-max-length")
         self.max_bytes: Final[i64] = _number(arguments, b"x-max-length-bytes")
-        self.overflow: Final[i64] = _OVERFLOW.get(_text(arguments, b"x-overflow") or b"drop-head", DROP_HEAD)
+        self.is_quorum: Final = queue_type(arguments) == QUORUM
+        overflow = _OVERFLOW.get(_text(arguments, b"x-overflow") or b"drop-head", DROP_HEAD)
+        if self.is_quorum and overflow == REJECT_PUBLISH_DLX:
+            overflow = DROP_HEAD  # as RabbitMQ's
+        self.overflow: Final[i64] = overflow
         self.dead_letter_exchange: Final = _text(arguments, b"x-dead-letter-exchange")
         self.dead_letter_key: Final = _text(arguments, b"x-dead-letter-routing-key")
         self.max_priority: Final[i64] = max(_number(arguments, b"x-max-priority"), 0)
-        self.is_quorum: Final = queue_type(arguments) == QUORUM
+        limit = _number(arguments, b"x-delivery-limit")
+        if self.is_quorum and not _has_integer(arguments, b"x-delivery-limit"):
+            limit = DEFAULT_DELIVERY_LIMIT
+        # On a classic queue the argument asks for the counts as well as for the limit.
+        self.counts_returns: Final = self.is_quorum or _has_integer(arguments, b"x-delivery-limit")
+        self.delivery_limit: Final[i64] = max(limit, UNLIMITED)
+        self.is_at_least_once: Final = (
+            _text(arguments, b"x-dead-letter-strategy") == b"at-least-once"
+            and self.is_quorum
+            and self.overflow == REJECT_PUBLISH
+            and self.dead_letter_exchange is not None
+        )
+        self.consumer_timeout_ms: Final[i64] = max(_number(arguments, b"x-consumer-timeout"), UNLIMITED)
+
+
+def _has_integer(arguments: Table, name: bytes) -> bool:
+    field = arguments.get(name)
+    return field is not None and is_integer(field)
 
 
 def _number(arguments: Table, name: bytes) -> i64:
@@ -181,11 +209,11 @@ def _objection(name: bytes, field: Field, arguments: Table) -> str:
     if name == b"x-expires":
         return _time_objection(field, 1)
     if name in {b"x-max-length", b"x-max-length-bytes", b"x-max-in-memory-length", b"x-max-in-memory-bytes"}:
-        return _integer_objection(field)
+        return integer_objection(field)
     if name in {b"x-consumer-timeout", b"x-consumer-disconnected-timeout"}:
-        return _integer_objection(field)
+        return integer_objection(field)
     if name == b"x-max-priority":
-        objection = _integer_objection(field)
+        objection = integer_objection(field)
         if not objection and integer(field) > MAX_PRIORITY:
             return f"{{max_value_exceeded,{integer(field)}}}"
         return objection
@@ -202,14 +230,15 @@ def _objection(name: bytes, field: Field, arguments: Table) -> str:
     if name == b"x-single-active-consumer":
         return "" if field.kind == "t" else f"{{unacceptable_type,{type_name(field)}}}"
     if name == b"x-queue-version":
-        objection = _integer_objection(field)
+        objection = integer_objection(field)
         if not objection and integer(field) not in {1, 2}:
             return f"\"unsupported queue version '{integer(field)}'\""
         return objection
     return ""
 
 
-def _integer_objection(field: Field) -> str:
+def integer_objection(field: Field) -> str:
+    """What is wrong with an argument that must be a whole number, 0 or more; empty if nothing is."""
     if not is_integer(field):
         return f'"expected integer, got {type_name(field)}"'
     if integer(field) < 0:
@@ -218,7 +247,7 @@ def _integer_objection(field: Field) -> str:
 
 
 def _time_objection(field: Field, least: int) -> str:
-    objection = _integer_objection(field)
+    objection = integer_objection(field)
     if objection:
         return objection
     value = integer(field)

@@ -28,6 +28,10 @@ class Consumer:
         """Is there room for one more delivery: prefetch, flow, and octets waiting on the socket?"""
         raise NotImplementedError
 
+    def has_unacked(self) -> bool:
+        """Are deliveries to it out and not settled?"""
+        raise NotImplementedError
+
     def take(self, queued: Queued) -> None:
         """Send ``queued``; keep it as unacked unless ``no_ack``. Only after ``can_take``."""
         raise NotImplementedError

@@ -4,8 +4,9 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.arguments import Table
+from broker.core.arguments import Table, long
 from broker.core.counters import Counters
+from broker.core.errors import HardError
 from broker.core.message import NOT_STORED, Enqueuer, Message, Queued
 from broker.queues.agenda import Agenda, DeadLetter
 from broker.queues.arguments import DROP_HEAD, REJECT_PUBLISH_DLX, QueueLimits
@@ -15,10 +16,16 @@ from broker.store.chunk import Chunk
 from broker.store.spooled_line import SpooledLine
 from broker.store.store import Store
 from broker.store.survivors import Survivors
+from broker.wire.properties import headers_of, rewritten
 
 # Deliveries from one queue in one turn. Enough for a chunk of 100-octet publishes; small enough that a consumer who
 # finds a long backlog does not hold up everybody else for more than a millisecond.
 DELIVERY_BUDGET: Final = 4096
+# Between two attempts to hand over dead letters that their targets refused.
+DEAD_LETTER_RETRY_MS: Final = 1000
+# RabbitMQ's quorum queues: 32 priorities told apart; a message without one is in the middle of what AMQP uses.
+QUORUM_MAX_PRIORITY: Final = 31
+QUORUM_PRIORITY: Final = 4
 
 
 @final
@@ -37,6 +44,10 @@ class Queue(Enqueuer):
         ready_bytes: Octets of the bodies ready.
         unacked_count: Deliveries out and not settled.
         unacked_bytes: Octets of their bodies.
+        stores_all: Transient messages are stored as well: a quorum queue.
+        dead: Dead letters that their targets have not taken yet, by position; None unless dead-lettering is at least
+            once.
+        dead_bytes: Octets of their bodies.
         active_ms: Wall clock of the last turn that had to do with it.
         consumers: In the order of their next turn; the highest priority first where priorities are used.
     """
@@ -63,12 +74,15 @@ class Queue(Enqueuer):
         self._store: Final = store
         self._counters: Final = counters
         limits = self.limits
-        self.ready: Final[Ready] = self._make_ready(limits.max_priority)
+        self.ready: Final[Ready] = self._make_ready(limits)
         self.ready_bytes: i64 = 0
         self.unacked_count: i64 = 0
         self.unacked_bytes: i64 = 0
         self.next_position: i64 = 1
         self.is_due: bool = False
+        self.stores_all: Final = limits.is_quorum
+        self.dead: Final[dict[int, DeadLetter] | None] = {} if limits.is_at_least_once else None
+        self.dead_bytes: i64 = 0
         self.consumers: list[Consumer] = []
         self._next_consumer: i64 = 0
         self._has_priorities: bool = False
@@ -80,6 +94,7 @@ class Queue(Enqueuer):
         self._unused_since_ms: i64 = agenda.now_ms
         self.active_ms: i64 = agenda.now_ms
         self._lease_wake_ms: i64 = 0  # when the agenda will look whether the lease has run out; 0 for never
+        self._retry_wake_ms: i64 = 0  # when dead letters are tried again; 0 for never
         # totals
         self.published: i64 = 0
         self.delivered: i64 = 0
@@ -89,16 +104,16 @@ class Queue(Enqueuer):
         self.acknowledged: i64 = 0
         self.renew_lease()
 
-    def _make_ready(self, max_priority: i64) -> Ready:
-        if max_priority == 0:
-            return self._make_line()
-        return PriorityReady([self._make_line() for _ in range(max_priority + 1)])
-
-    def _make_line(self) -> FifoReady:
+    def _make_ready(self, limits: QueueLimits) -> Ready:
+        window = self._agenda.window
         spool = self._agenda.spool
+        if limits.is_quorum:
+            return PriorityReady(QUORUM_MAX_PRIORITY, QUORUM_PRIORITY, window, spool, self)
+        if limits.max_priority > 0:
+            return PriorityReady(limits.max_priority, 0, window, spool, self)
         if spool is None:
             return FifoReady()
-        return FifoReady(self._agenda.window, SpooledLine(spool, self))
+        return FifoReady(window, SpooledLine(spool, self))
 
     # --- messages in
 
@@ -115,7 +130,7 @@ class Queue(Enqueuer):
         position = self.next_position
         self.next_position = position + 1
         queued = Queued(message, self, position)
-        if message.is_persistent and self.is_durable:
+        if self.is_durable and (message.is_persistent or self.stores_all):
             self._store.append(queued)
         if message.ttl_ms >= 0 or self._has_timers:
             self._set_expiry(queued)
@@ -146,6 +161,12 @@ class Queue(Enqueuer):
             queued.expires_ms = message.timestamp_ms + ttl
         if queued.position >= self.next_position:
             self.next_position = queued.position + 1
+        limits = self.limits
+        if limits.counts_returns and queued.redelivered and queued.acquired_count == 0:
+            queued.acquired_count = 1  # out when the broker ended: no failure of its consumer
+        if self.dead is not None and 0 <= limits.delivery_limit < i64(queued.delivery_count):
+            self._drop(queued, b"delivery_limit")  # it had died, and no target had taken it
+            return
         self.ready.push(queued)
         self.ready_bytes += len(message.body)
         self.wake()
@@ -171,8 +192,13 @@ class Queue(Enqueuer):
         self._has_timers = self._has_timers or has_timers
         self.wake()
 
-    def put_back(self, returned: list[Queued]) -> None:
-        """Requeue deliveries at their original places, marked as redelivered."""
+    def put_back(self, returned: list[Queued], is_failure: bool = False) -> None:
+        """Requeue deliveries at their original places, marked as redelivered.
+
+        Args:
+            returned: What was delivered.
+            is_failure: They were rejected or lost with their channel, which a queue with a delivery limit counts.
+        """
         if self.is_deleted:
             return
         for queued in returned:
@@ -181,14 +207,29 @@ class Queue(Enqueuer):
             self.ready_bytes += size
             self.unacked_bytes -= size
         self.unacked_count -= len(returned)
+        if self.limits.counts_returns:
+            returned = self._counted(returned, is_failure)
         self.ready.put_back(returned)
         self.wake()
 
-    def put_back_chunk(self, chunk: Chunk) -> None:
-        """Requeue the deliveries that a channel has in the spool, unread; the chunk is this queue's from now on."""
+    def put_back_chunk(self, chunk: Chunk, is_failure: bool = False) -> None:
+        """Requeue the deliveries that a channel has in the spool, unread; the chunk is this queue's from now on.
+
+        A queue that counts has to read them.
+        """
+        spool = self._agenda.spool
         if self.is_deleted:
-            if self._agenda.spool is not None:
-                self._agenda.spool.release(chunk)
+            if spool is not None:
+                spool.release(chunk)
+            return
+        if self.limits.counts_returns and spool is not None:
+            returned: list[Queued] = []
+            for queued in spool.messages(chunk):
+                assert queued is not None
+                returned.append(queued)
+            spool.release(chunk)
+            self.put_back(returned, is_failure)
+            self.ready.spool()  # all that a channel had out may be more than there is room for
             return
         chunk.is_returned = True
         self.ready_bytes += chunk.bodies
@@ -196,6 +237,35 @@ class Queue(Enqueuer):
         self.unacked_count -= chunk.count
         self.ready.put_back_chunk(chunk)
         self.wake()
+
+    def _counted(self, returned: list[Queued], is_failure: bool) -> list[Queued]:
+        """Count that they came back once more. Returns those that have not failed too often."""
+        limit = self.limits.delivery_limit
+        kept: list[Queued] = []
+        for queued in returned:
+            queued.acquired_count += 1
+            if is_failure:
+                queued.delivery_count += 1
+            self._store.returned(queued)
+            if 0 <= limit < i64(queued.delivery_count):
+                self.ready_bytes -= len(queued.message.body)
+                self._drop(queued, b"delivery_limit")
+            else:
+                kept.append(queued)
+        return kept
+
+    def header_of(self, queued: Queued) -> bytes:
+        """The content header as a client gets it: with the counts, if the message came back and this queue counts."""
+        header = queued.message.header
+        if queued.acquired_count == 0:
+            return header
+        headers: Table = dict(headers_of(header) or {})
+        headers[b"x-delivery-count"] = long(int(queued.delivery_count))
+        headers[b"x-acquired-count"] = long(int(queued.acquired_count))
+        try:
+            return rewritten(header, headers, keep_expiration=True)
+        except HardError:
+            return header  # its headers are at the limit of what a table may hold
 
     # --- messages out
 
@@ -236,13 +306,17 @@ class Queue(Enqueuer):
         """Settle everything that is ready, without looking at each. Returns how many messages that was.
 
         Args:
-            unacked: Every delivery of this queue that is out: these survive.
+            unacked: Every delivery of this queue that is out: these survive, and so do dead letters on their way.
         """
         self.bring_up_to_date()
         count = int(self.ready.count)
         self.ready.clear()
         self.ready_bytes = 0
         if self.is_durable:
+            if self.dead is not None:
+                for letter in self.dead.values():
+                    assert letter.queued is not None
+                    unacked.add(letter.queued)
             self._store.purge(self, unacked)
         return count
 
@@ -256,6 +330,8 @@ class Queue(Enqueuer):
         self.is_deleted = True
         self.ready.clear()
         self.ready_bytes = 0
+        if self.dead is not None:
+            self.dead.clear()
         consumers = self.consumers
         self.consumers = []
         for consumer in consumers:
@@ -357,13 +433,26 @@ class Queue(Enqueuer):
 
     def _choose(self) -> i64:
         consumers = self.consumers
-        count: i64 = 1 if self._is_single_active else len(consumers)
+        if self._is_single_active:
+            if self._is_to_hand_on():
+                active = consumers[0]
+                if active.has_unacked():
+                    return -1
+                del consumers[0]
+                consumers.insert(self._place_of(active), active)
+            return 0 if consumers[0].can_take() else -1
+        count: i64 = len(consumers)
         index: i64 = 0
         while index < count:
             if consumers[index].can_take():
                 return index
             index += 1
         return -1
+
+    def _is_to_hand_on(self) -> bool:
+        """RabbitMQ's quorum queues: one of higher priority takes over once the active one has settled everything."""
+        consumers = self.consumers
+        return self.limits.is_quorum and len(consumers) > 1 and consumers[1].priority > consumers[0].priority
 
     def _hand_over(self, queued: Queued, consumer: Consumer) -> None:
         if consumer.no_ack:
@@ -413,14 +502,17 @@ class Queue(Enqueuer):
         consumers = self.consumers
         if consumer.priority != 0:
             self._has_priorities = True
-        place = len(consumers)
-        if not self._is_single_active or consumers:
-            # The active one of a single-active queue is not displaced, whatever the newcomer's priority.
-            first = 1 if self._is_single_active else 0
-            while place > first and consumers[place - 1].priority < consumer.priority:
-                place -= 1
-        consumers.insert(place, consumer)
+        consumers.insert(self._place_of(consumer), consumer)
         self.wake()
+
+    def _place_of(self, consumer: Consumer) -> int:
+        """Behind those of its priority. The active one of a single-active queue is not displaced by being preceded."""
+        consumers = self.consumers
+        place = len(consumers)
+        first = 1 if self._is_single_active else 0
+        while place > first and consumers[place - 1].priority < consumer.priority:
+            place -= 1
+        return place
 
     def remove_consumer(self, consumer: Consumer) -> None:
         """Let ``consumer`` go; what it holds unacked stays with its channel."""
@@ -439,6 +531,12 @@ class Queue(Enqueuer):
         return len(self.consumers) == 1 and self.consumers[0].is_exclusive
 
     @property
+    def consumer_count(self) -> int:
+        """As ``queue.declare-ok`` tells it: of a single-active quorum queue only the active one."""
+        count = len(self.consumers)
+        return min(count, 1) if self._is_single_active and self.limits.is_quorum else count
+
+    @property
     def is_single_active(self) -> bool:
         """Only the first of its consumers gets anything."""
         return self._is_single_active
@@ -450,8 +548,11 @@ class Queue(Enqueuer):
         if self.is_due:
             self.deliver()
         limits = self.limits
-        return (limits.max_length >= 0 and self.ready.count >= limits.max_length) or (
-            limits.max_bytes >= 0 and self.ready_bytes >= limits.max_bytes
+        count = self.ready.count
+        if self.dead is not None:
+            count += len(self.dead)
+        return (limits.max_length >= 0 and count >= limits.max_length) or (
+            limits.max_bytes >= 0 and self.ready_bytes + self.dead_bytes >= limits.max_bytes
         )
 
     def _is_over(self) -> bool:
@@ -498,6 +599,9 @@ class Queue(Enqueuer):
         if time_ms == self._lease_wake_ms:
             self._lease_wake_ms = 0
             self._look_at_lease()
+        if time_ms == self._retry_wake_ms:
+            self._retry_wake_ms = 0
+            self._retry_dead_letters()
 
     def renew_lease(self) -> None:
         """The queue was used: declared, read with ``basic.get``, or left by a consumer. RabbitMQ's ``x-expires``."""
@@ -520,6 +624,12 @@ class Queue(Enqueuer):
             self._agenda.wake_at(ends_ms, self)
 
     def _drop(self, queued: Queued, reason: bytes) -> None:
+        if self.dead is not None:
+            letter = DeadLetter(queued.message, self, reason, queued)
+            self.dead[int(queued.position)] = letter
+            self.dead_bytes += len(queued.message.body)
+            self._agenda.dead_letters.append(letter)
+            return
         if queued.log_segment != NOT_STORED:
             self._store.settle(queued)
         self._dead_letter(queued.message, reason)
@@ -527,6 +637,33 @@ class Queue(Enqueuer):
     def _dead_letter(self, message: Message, reason: bytes) -> None:
         if self.limits.dead_letter_exchange is not None:
             self._agenda.dead_letters.append(DeadLetter(message, self, reason))
+
+    # --- dead letters that must arrive
+
+    @property
+    def is_refusing(self) -> bool:
+        """Would it refuse a message now?"""
+        return self._refuses and self._is_full()
+
+    def dead_letter_taken(self, queued: Queued) -> None:
+        """The targets have the dead letter: its place here is settled in the same turn, hence in the same batch."""
+        if self.dead is not None and self.dead.pop(int(queued.position), None) is not None:
+            self.dead_bytes -= len(queued.message.body)
+            self._store.settle(queued)
+
+    def dead_letter_refused(self, letter: DeadLetter) -> None:
+        """No target, or a full one: the dead letter stays, behind the others, and is tried again."""
+        queued = letter.queued
+        if queued is None or self.dead is None or self.dead.pop(int(queued.position), None) is None:
+            return
+        self.dead[int(queued.position)] = letter
+        if self._retry_wake_ms == 0:
+            self._retry_wake_ms = self._agenda.now_ms + DEAD_LETTER_RETRY_MS
+            self._agenda.wake_at(self._retry_wake_ms, self)
+
+    def _retry_dead_letters(self) -> None:
+        if self.dead is not None:
+            self._agenda.dead_letters.extend(list(self.dead.values())[:DELIVERY_BUDGET])
 
 
 def _is_true(arguments: Table, name: bytes) -> bool:

@@ -5,11 +5,12 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import PENDING, SETTLED, Queued
+from broker.core.message import PENDING, SETTLED, Enqueuer, Queued
 from broker.queues.window import MESSAGE_OVERHEAD, TIGHT_CHUNK_BYTES, MemoryWindow
 from broker.store.chunk import Chunk
-from broker.store.spool import CHUNK_BYTES, Overflowing, SpoolWriter
+from broker.store.spool import CHUNK_BYTES, Overflowing, Spool, SpoolWriter
 from broker.store.spooled_line import SpooledLine
+from broker.wire.properties import names_priority
 
 PIECE: Final = 256  # messages of a chunk of what came back
 TRIM_AT: Final = 512  # slots given out before the list is cut: bulk trimming costs 3 ns per message, a deque 36
@@ -268,12 +269,13 @@ class FifoReady(Ready):
     def _fetch_aside(self) -> None:
         """Read the chunks aside whose lowest position is before every one that is in memory."""
         aside = self._aside
-        while aside:
+        spooled = self._spooled
+        while aside and spooled is not None:
             chunk = aside[-1]
             if self._returned and self._returned[-1].position < chunk.first:
                 return
             fetched: list[Queued] = []
-            for queued in self.fetch(chunk):
+            for queued in spooled.fetch(chunk):
                 assert queued is not None
                 self._account(queued, 1)
                 fetched.append(queued)
@@ -433,12 +435,6 @@ class FifoReady(Ready):
         self._has_returned = True
         self._insert_aside(chunk)
 
-    def fetch(self, chunk: Chunk) -> list[Queued | None]:
-        """The messages of a channel's chunk, which is let go."""
-        spooled = self._spooled
-        assert spooled is not None
-        return spooled.fetch(chunk)
-
     def _insert(self, returned: list[Queued]) -> None:
         """Put messages into the line of those that came back."""
         line = self._returned
@@ -471,47 +467,83 @@ class FifoReady(Ready):
 @final
 @mypyc_attr(native_class=True)
 class PriorityReady(Ready):
-    """A line for each priority, the highest served first. RabbitMQ's ``x-max-priority``.
+    """A line for each priority, the highest served first: RabbitMQ's ``x-max-priority``, and quorum queues.
 
-    Each line has the window of a queue: while all queues together are within their budget, that is plenty.
+    A line is made when the first message of its priority comes: most queues that could have many use one or two. Each
+    has the window of a queue: while all queues together are within their budget, that is plenty.
     """
 
-    def __init__(self, levels: list[FifoReady]) -> None:
-        """Have one of ``levels`` for each priority, 0 first."""
+    def __init__(
+        self,
+        max_priority: i64,
+        absent: i64 = 0,
+        window: MemoryWindow | None = None,
+        spool: Spool | None = None,
+        queue: Enqueuer | None = None,
+    ) -> None:
+        """Begin without a message.
+
+        Args:
+            max_priority: Above it, all are as if they had it.
+            absent: Priority of a message that names none.
+            window: The budget of all queues' memory; None to keep everything in memory.
+            spool: Where the rest goes; None likewise.
+            queue: The queue it belongs to, for the spool.
+        """
         super().__init__()
-        self._levels: Final = levels
-        self._max: Final[i64] = len(levels) - 1
+        self._max: Final[i64] = max_priority
+        self._absent: Final[i64] = absent
+        self._window: Final = window
+        self._spool: Final = spool
+        self._queue: Final = queue
+        self._lines: Final[list[FifoReady]] = []
+        self._levels: Final[list[FifoReady | None]] = [None] * (max_priority + 1)
         self._top: i64 = 0  # no message is ready above this level
         self._long: Final[list[FifoReady]] = []  # what is to be spooled at the end of the turn
 
-    def _level(self, queued: Queued) -> FifoReady:
-        priority = queued.message.priority
+    def _line_of(self, queued: Queued) -> FifoReady:
+        message = queued.message
+        priority = message.priority
+        if priority == 0 and self._absent > 0 and not names_priority(message.header):
+            priority = self._absent
         if priority > self._max:
             priority = self._max
         if priority > self._top:
             self._top = priority
-        return self._levels[priority]
+        line = self._levels[priority]
+        return line if line is not None else self._make_line(priority)
+
+    def _make_line(self, priority: i64) -> FifoReady:
+        spooled: SpooledLine | None = None
+        if self._spool is not None and self._queue is not None:
+            spooled = SpooledLine(self._spool, self._queue)
+        line = FifoReady(self._window, spooled)
+        self._levels[priority] = line
+        self._lines.append(line)
+        return line
 
     def _highest(self) -> FifoReady:
         top = self._top
-        while top > 0 and self._levels[top].count == 0:
+        line = self._levels[top]
+        while top > 0 and (line is None or line.count == 0):
             top -= 1
+            line = self._levels[top]
         self._top = top
-        return self._levels[top]
+        return line if line is not None else self._make_line(top)
 
     def push(self, queued: Queued) -> None:
-        level = self._level(queued)
-        level.push(queued)
+        line = self._line_of(queued)
+        line.push(queued)
         self.count += 1
-        if level.is_long() and level not in self._long:
-            self._long.append(level)
+        if line.is_long() and line not in self._long:
+            self._long.append(line)
 
     def is_long(self) -> bool:
         return len(self._long) > 0
 
     def spool(self) -> None:
-        for level in self._long:
-            level.spool()
+        for line in self._long:
+            line.spool()
         self._long.clear()
 
     def first(self) -> Queued | None:
@@ -522,70 +554,84 @@ class PriorityReady(Ready):
         return self._highest().take()
 
     def park(self, writer: SpoolWriter) -> list[ParkedLine] | None:
-        lines: list[ParkedLine] = []
-        for level in self._levels:
-            parked = level.park(writer)
-            if parked is None:
+        parked: list[ParkedLine] = []
+        for line in self._levels:
+            if line is None:
+                parked.append(ParkedLine([], []))
+                continue
+            of_line = line.park(writer)
+            if of_line is None:
                 return None
-            lines.extend(parked)
-        return lines
+            parked.extend(of_line)
+        return parked
 
     def unpark(self, lines: list[ParkedLine]) -> None:
         if len(lines) != len(self._levels):
             raise ValueError(f"{len(lines)} lines for {len(self._levels)} priorities")
-        for i in range(len(lines)):
-            self._levels[i].unpark([lines[i]])
-            self.count += self._levels[i].count
+        for priority in range(len(lines)):
+            parked = lines[priority]
+            if parked.aside or parked.line:
+                line = self._make_line(priority)
+                line.unpark([parked])
+                self.count += line.count
         self._top = self._max
 
     def take_back(self, first_position: i64) -> i64:
         octets: i64 = 0
-        for level in self._levels:
-            before = level.count
-            octets += level.take_back(first_position)
-            self.count -= before - level.count
+        for line in self._lines:
+            before = line.count
+            octets += line.take_back(first_position)
+            self.count -= before - line.count
         return octets
 
     def put_back(self, returned: list[Queued]) -> None:
         self.count += len(returned)
+        by_line: dict[FifoReady, list[Queued]] = {}
         for queued in returned:
-            level = self._level(queued)
-            level.put_back([queued])
-            if level.is_long() and level not in self._long:
-                self._long.append(level)
+            line = self._line_of(queued)
+            if line in by_line:
+                by_line[line].append(queued)
+            else:
+                by_line[line] = [queued]
+        for line, part in by_line.items():
+            line.put_back(part)
+            if line.is_long() and line not in self._long:
+                self._long.append(line)
 
     def put_back_chunk(self, chunk: Chunk) -> None:
         # A channel's chunk knows nothing of priorities: its messages go to their lines one by one, and may be spooled
         # again from there.
+        spool = self._spool
+        assert spool is not None
         fetched: list[Queued] = []
-        for queued in self._levels[0].fetch(chunk):
+        for queued in spool.messages(chunk):
             assert queued is not None
             fetched.append(queued)
+        spool.release(chunk)
         self.put_back(fetched)
         self.spool()
 
     def take_expired(self, now_ms: i64) -> Queued | None:
-        level = self._top
-        while level >= 0:
-            expired = self._levels[level].take_expired(now_ms)
+        priority = self._top
+        while priority >= 0:
+            line = self._levels[priority]
+            expired = line.take_expired(now_ms) if line is not None else None
             if expired is not None:
                 self.count -= 1
                 return expired
-            level -= 1
+            priority -= 1
         return None
 
     def next_expiry(self) -> i64:
         earliest: i64 = 0
-        level = self._top
-        while level >= 0:
-            expires_ms = self._levels[level].next_expiry()
+        for line in self._lines:
+            expires_ms = line.next_expiry()
             if expires_ms > 0 and (earliest == 0 or expires_ms < earliest):
                 earliest = expires_ms
-            level -= 1
         return earliest
 
     def clear(self) -> None:
         self.count = 0
         self._long.clear()
-        for level in self._levels:
-            level.clear()
+        for line in self._lines:
+            line.clear()

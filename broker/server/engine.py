@@ -13,6 +13,7 @@ from broker.core.counters import Counters
 from broker.definitions.journal import StoredTopology, TopologyReader
 from broker.definitions.stop_index import LEAST_BYTES, apply_index, take_index, write_index
 from broker.protocol.context import ConnectionLimits, Context
+from broker.protocol.interceptor import KEEP, OFF, OVERWRITE, Interceptor
 from broker.queues.agenda import Agenda
 from broker.queues.window import MemoryWindow
 from broker.settings.model import Settings
@@ -35,6 +36,7 @@ CAPABILITIES = (
     b"consumer_priorities",
     b"authentication_failure_close",
     b"per_consumer_qos",
+    b"direct_reply_to",
 )
 
 
@@ -67,6 +69,7 @@ class Engine:
         self.recovered = self._recover()
         counters.queues_deleted = 0  # deletions that were only read back
         self.context = Context(self.turn, _users(settings), _limits(settings), clock, server_properties(settings))
+        self.context.interceptor = _interceptor(settings)
 
     def _make_vhost(self, name: str) -> VHost:
         """A vhost that writes nothing down yet."""
@@ -145,12 +148,27 @@ def _limits(settings: Settings) -> ConnectionLimits:
         consumers_per_channel=amqp.max_consumers_per_channel,
         has_py_amqp_qos=amqp.py_amqp_qos,
         blocked_grace_s=amqp.blocked_grace_s,
+        consumer_timeout_ms=round(amqp.consumer_timeout_s * 1000),
     )
+
+
+def _interceptor(settings: Settings) -> Interceptor | None:
+    modes = {"off": OFF, "keep": KEEP, "overwrite": OVERWRITE}
+    timestamp = modes[settings.interceptors.set_header_timestamp]
+    routing_node = modes[settings.interceptors.set_header_routing_node]
+    if timestamp == OFF and routing_node == OFF:
+        return None
+    return Interceptor(timestamp, routing_node, node_name().encode())
+
+
+def node_name() -> str:
+    """``ponymq@<host name>``."""
+    return f"ponymq@{socket.gethostname()}"
 
 
 def cluster_name(settings: Settings) -> str:
     """The configured name, or ``ponymq@<host name>``."""
-    return settings.cluster_name or f"ponymq@{socket.gethostname()}"
+    return settings.cluster_name or node_name()
 
 
 def server_properties(settings: Settings) -> Table:

@@ -1,7 +1,6 @@
 """The HTTP ports: API and metrics."""
 
 import hashlib
-import socket
 
 from aiohttp import web
 
@@ -13,7 +12,7 @@ from broker.management.metrics_app import metrics_app
 from broker.metrics.machine import Machine
 from broker.metrics.node import Node
 from broker.metrics.scrape import Scraper
-from broker.server.engine import Engine, cluster_name
+from broker.server.engine import Engine, cluster_name, node_name
 from broker.settings.model import OFF, Settings
 
 # A scrape or a list under way gets so long to end when the broker stops.
@@ -33,7 +32,7 @@ class WebPorts:
         """Build both applications over ``engine``."""
         self._settings = settings
         node = Node(
-            name=f"ponymq@{socket.gethostname()}",
+            name=node_name(),
             cluster_name=cluster_name(settings),
             # The store's key is random and made with the data directory: what it names is this broker for good.
             cluster_id=hashlib.sha256(str(engine.store.key).encode()).hexdigest()[:22],

@@ -12,6 +12,7 @@ OFF: Final = -1
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json", "auto"]
+Interception = Literal["off", "keep", "overwrite"]
 
 
 class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +61,17 @@ class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
             ),
         ),
     ] = 10.0
+    consumer_timeout_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=315_360_000,
+            description=(
+                "How long a delivery may wait for its acknowledgement; then its channel is closed with 406. 0 for "
+                "ever. The argument x-consumer-timeout of a consumer or a queue counts before it."
+            ),
+        ),
+    ] = 0.0
     product: Annotated[
         str,
         Meta(
@@ -112,6 +124,23 @@ class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
             ),
         ),
     ] = 0
+
+
+class InterceptorSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is added to the headers of every message that comes in. RabbitMQ's message interceptors."""
+
+    set_header_timestamp: Annotated[
+        Interception,
+        Meta(
+            description=(
+                "The time, as the property timestamp and the header timestamp_in_ms: never, where the publisher has "
+                "set none, or in any case."
+            )
+        ),
+    ] = "off"
+    set_header_routing_node: Annotated[
+        Interception, Meta(description="The name of this node, as the header x-routed-by. Likewise.")
+    ] = "off"
 
 
 class StoreSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -174,4 +203,5 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     log: LogSettings = LogSettings()
     amqp: AmqpSettings = AmqpSettings()
     limits: LimitSettings = LimitSettings()
+    interceptors: InterceptorSettings = InterceptorSettings()
     store: StoreSettings = StoreSettings()

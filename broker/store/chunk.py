@@ -2,7 +2,8 @@
 
     chunk    4 octets of records   4 crc32 of them   then the records, all integers little-endian:
     record   8 position   8 log_segment   8 expires_ms   8 timestamp_ms   8 ttl_ms   1 priority   1 flags   1 slot
-             1 spare   2 octets of route   4 of header   4 of body   then route, header, body
+             1 spare   2 octets of route   4 of header   4 of body   then route, header, body; and of a message
+             that came back to a queue that counts   4 acquired_count   4 delivery_count
 
 A slot is the writer's own number for a record, 0 to 255: a chunk is never changed, so what is settled after it was
 written is remembered by slot.
@@ -17,9 +18,12 @@ from broker.core.message import NOT_STORED, Enqueuer, Message, Queued
 
 CHUNK_HEADER_SIZE: Final = 8
 RECORD_HEAD_SIZE: Final = 54
+COUNTS_SIZE: Final = 8
 
 FLAG_PERSISTENT: Final = 1
 FLAG_REDELIVERED: Final = 2
+FLAG_COUNTED: Final = 4
+FLAG_DEAD_LETTER: Final = 8
 
 MIXED: Final = -9  # in place of a log segment: not all of them are in the same one
 
@@ -140,6 +144,11 @@ def put_record(out: BytesWriter, queued: Queued, slot: i64) -> None:
     flags: i64 = FLAG_PERSISTENT if message.is_persistent else 0
     if queued.redelivered:
         flags |= FLAG_REDELIVERED
+    if message.is_dead_letter:
+        flags |= FLAG_DEAD_LETTER
+    is_counted = queued.acquired_count > 0
+    if is_counted:
+        flags |= FLAG_COUNTED
     out.append(u8(flags))
     out.append(u8(slot))
     out.append(0)
@@ -149,6 +158,9 @@ def put_record(out: BytesWriter, queued: Queued, slot: i64) -> None:
     out.write(message.route)
     out.write(message.header)
     out.write(message.body)
+    if is_counted:
+        write_i32_le(out, queued.acquired_count)
+        write_i32_le(out, queued.delivery_count)
 
 
 def decode(
@@ -162,22 +174,27 @@ def decode(
         route_start = pos + RECORD_HEAD_SIZE
         header_start = route_start + (i64(read_i16_le(records, pos + 44)) & 0xFFFF)
         body_start = header_start + (i64(read_i32_le(records, pos + 46)) & 0xFFFFFFFF)
-        after = body_start + (i64(read_i32_le(records, pos + 50)) & 0xFFFFFFFF)
+        body_end = body_start + (i64(read_i32_le(records, pos + 50)) & 0xFFFFFFFF)
+        after = body_end + COUNTS_SIZE if flags & FLAG_COUNTED else body_end
         if settled and (settled >> records[pos + 42]) & 1:
             pos = after
             continue
         message = Message(
             records[route_start:header_start],
             records[header_start:body_start],
-            records[body_start:after],
+            records[body_start:body_end],
             flags & FLAG_PERSISTENT != 0,
             read_i64_le(records, pos + 24),
             i64(records[pos + 40]),
             read_i64_le(records, pos + 32),
+            flags & FLAG_DEAD_LETTER != 0,
         )
         queued = Queued(message, queue, read_i64_le(records, pos))
         queued.log_segment = read_i64_le(records, pos + 8)
         queued.expires_ms = read_i64_le(records, pos + 16)
         queued.redelivered = is_returned or flags & FLAG_REDELIVERED != 0
+        if flags & FLAG_COUNTED:
+            queued.acquired_count = read_i32_le(records, body_end)
+            queued.delivery_count = read_i32_le(records, body_end + 4)
         into.append(queued)
         pos = after

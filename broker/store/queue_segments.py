@@ -12,13 +12,21 @@ import os
 from typing import Final, final
 
 from librt.strings import BytesWriter
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i32, i64, mypyc_attr
 
 from broker.store.batch_file import BatchFile, sync_file
 from broker.store.files import Files
 from broker.store.framing import FILE_HEADER_SIZE, LEDGER, QUEUE_SEGMENT, file_header, put_batch
 from broker.store.places import Share
-from broker.store.records import History, RecoveredEntry, put_content_head, put_delivered, put_settled, put_target
+from broker.store.records import (
+    History,
+    RecoveredEntry,
+    put_content_head,
+    put_delivered,
+    put_returned,
+    put_settled,
+    put_target,
+)
 
 
 def queue_directory(queues: str, log_id: i64) -> str:
@@ -111,6 +119,9 @@ def extend_ledger(files: Files, key: i64, log_id: i64, share: Share, history: Hi
         put_delivered(out, log_id, mark)
     else:
         mark = share.marked
+    for position, counts in queue.returns.items():
+        if share.first <= position <= share.last:
+            put_returned(out, log_id, position, i32(counts[0]), i32(counts[1]))
     if len(out) == 0:
         return False
     number = share.ledger_batch + 1

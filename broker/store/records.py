@@ -1,6 +1,6 @@
 """What a batch says: contents and their places in queues, then settlements. All integers little-endian.
 
-    content        1 flags (1: persistent)   1 priority    2 octets of route   4 of header   4 of body
+    content        1 flags (below)           1 priority    2 octets of route   4 of header   4 of body
                    4 count of targets        8 timestamp_ms                    8 ttl_ms (-1: none)
                    route, header, body, then 16 for each target: log_id, position
     settled one    1 kind 1   8 log_id   8 position
@@ -8,14 +8,17 @@
     delivered      1 kind 3   8 log_id   8 position: this one and all before it have been handed to a client
     forgotten      1 kind 4   8 log_id: the queue is gone
     closed         1 kind 5: a clean stop; the batch before this one was synced
+    returned       1 kind 6   8 log_id   8 position   4 acquired_count   4 delivery_count: it came back from a client
 
-Neither order nor repetition of settlements matters: a position is never used twice, and neither is a log_id.
+Neither order nor repetition of settlements matters: a position is never used twice, and neither is a log_id; of the
+counts of one position the highest hold. What came back is written last in a batch: a reader that does not know the
+kind loses nothing else.
 """
 
 from typing import Final, final
 
 from librt.strings import BytesWriter, read_i16_le, read_i32_le, read_i64_le, write_i16_le, write_i32_le, write_i64_le
-from mypy_extensions import i16, i32, i64, mypyc_attr
+from mypy_extensions import i16, i32, i64, mypyc_attr, u8
 
 from broker.core.message import Message
 from broker.store.framing import BATCH_HEADER_SIZE, batch_end, settlements_start
@@ -23,13 +26,15 @@ from broker.store.intervals import Intervals
 
 CONTENT_HEAD_SIZE: Final = 32
 TARGET_SIZE: Final = 16
-PERSISTENT: Final = 1
+PERSISTENT: Final = 1  # flags of a content
+DEAD_LETTER: Final = 2
 
 SETTLED_ONE: Final = 1
 SETTLED_RANGE: Final = 2
 DELIVERED: Final = 3
 FORGOTTEN: Final = 4
 CLOSED: Final = 5
+RETURNED: Final = 6
 
 # A body of this size or more is handed to the system call as it is; a smaller one is cheaper to copy (the crossing lies
 # between 1 and 4 KiB: two copies of 4 KiB cost as much as one more buffer in the call).
@@ -40,7 +45,10 @@ def put_content_head(out: BytesWriter, message: Message, targets: i64) -> None:
     """The fixed fields of a content record, its route and its header; the body comes next."""
     route = message.route
     header = message.header
-    out.append(PERSISTENT if message.is_persistent else 0)
+    flags: i64 = PERSISTENT if message.is_persistent else 0
+    if message.is_dead_letter:
+        flags |= DEAD_LETTER
+    out.append(u8(flags))
     out.append(int(message.priority) & 0xFF)
     write_i16_le(out, i16(len(route)))
     write_i32_le(out, i32(len(header)))
@@ -87,6 +95,15 @@ def put_forgotten(out: BytesWriter, log_id: i64) -> None:
     """A queue is gone, with all that was in it."""
     out.append(FORGOTTEN)
     write_i64_le(out, log_id)
+
+
+def put_returned(out: BytesWriter, log_id: i64, position: i64, acquired_count: i32, delivery_count: i32) -> None:
+    """A message of a queue that counts came back from a client, the so-many-th time."""
+    out.append(RETURNED)
+    write_i64_le(out, log_id)
+    write_i64_le(out, position)
+    write_i32_le(out, acquired_count)
+    write_i32_le(out, delivery_count)
 
 
 @final
@@ -146,6 +163,7 @@ class ContentReader:
             read_i64_le(data, start + 16),
             i64(data[start + 1]),
             read_i64_le(data, start + 24),
+            (i64(data[start]) & DEAD_LETTER) != 0,
         )
 
 
@@ -161,6 +179,8 @@ class SettlementReader:
         log_id: The queue it is about; 0 for none.
         first: The position, or the first of a range; 0 for none.
         last: The last of a range; as ``first`` otherwise.
+        acquired_count: Of a message that came back; 0 otherwise.
+        delivery_count: Likewise.
     """
 
     def __init__(self, data: bytes, start: i64, end: i64) -> None:
@@ -172,6 +192,8 @@ class SettlementReader:
         self.log_id: i64 = 0
         self.first: i64 = 0
         self.last: i64 = 0
+        self.acquired_count: i32 = 0
+        self.delivery_count: i32 = 0
 
     def next(self) -> bool:
         """Go to the next record; false when there is none that can be read."""
@@ -180,14 +202,14 @@ class SettlementReader:
         if at >= self.end:
             return False
         kind = i64(data[at])
-        if kind < SETTLED_ONE or kind > CLOSED:
+        if kind < SETTLED_ONE or kind > RETURNED:
             return False
         after = at + 17
         if kind == CLOSED:
             after = at + 1
         elif kind == FORGOTTEN:
             after = at + 9
-        elif kind == SETTLED_RANGE:
+        elif kind in (SETTLED_RANGE, RETURNED):
             after = at + 25
         if after > self.end:
             return False
@@ -195,8 +217,10 @@ class SettlementReader:
         self.after = after
         self.kind = kind
         self.log_id = 0 if kind == CLOSED else read_i64_le(data, at + 1)
-        self.first = 0 if kind >= FORGOTTEN else read_i64_le(data, at + 9)
+        self.first = 0 if kind in (FORGOTTEN, CLOSED) else read_i64_le(data, at + 9)
         self.last = read_i64_le(data, at + 17) if kind == SETTLED_RANGE else self.first
+        self.acquired_count = read_i32_le(data, at + 17) if kind == RETURNED else 0
+        self.delivery_count = read_i32_le(data, at + 21) if kind == RETURNED else 0
         return True
 
 
@@ -208,6 +232,7 @@ class QueueHistory:
     Attributes:
         settled: Positions that are settled.
         delivered: Everything up to here has been handed to a client.
+        returns: Position to acquired_count and delivery_count of messages that came back.
         is_forgotten: The queue is gone.
         last_position: The highest position that any record names.
     """
@@ -215,12 +240,18 @@ class QueueHistory:
     def __init__(self) -> None:
         self.settled: Final = Intervals()
         self.delivered: i64 = 0
+        self.returns: Final[dict[int, tuple[int, int]]] = {}
         self.is_forgotten: bool = False
         self.last_position: i64 = 0
 
     def names(self, position: i64) -> None:
         """A record speaks of this position: it is not free any more."""
         self.last_position = max(self.last_position, position)
+
+    def returned(self, position: i64, acquired_count: i32, delivery_count: i32) -> None:
+        """The message came back; both counts only grow, so the highest are the last."""
+        known = self.returns.get(position, (0, 0))
+        self.returns[position] = (max(known[0], int(acquired_count)), max(known[1], int(delivery_count)))
 
 
 @final
@@ -265,8 +296,12 @@ class History:
                 continue
             if kind == DELIVERED:
                 queue.delivered = max(queue.delivered, record.first)
+            elif kind == RETURNED:
+                queue.returned(record.first, record.acquired_count, record.delivery_count)
             else:
                 queue.settled.add(record.first, record.last)
+                if queue.returns:
+                    queue.returns.pop(record.first, None)  # keeps few; a count that comes later does no harm
             queue.names(record.last)
 
 
@@ -280,6 +315,8 @@ class RecoveredEntry:
         position: Its place in the queue.
         redelivered: It may have been handed to a client before.
         log_segment: What ``Queued.log_segment`` must be set to, so that settling it finds its record.
+        acquired_count: Times it came back from a client, if its queue counts.
+        delivery_count: Failures among them.
     """
 
     def __init__(self, message: Message, position: i64, redelivered: bool, log_segment: i64) -> None:
@@ -287,6 +324,8 @@ class RecoveredEntry:
         self.position: Final[i64] = position
         self.redelivered: bool = redelivered
         self.log_segment: Final[i64] = log_segment
+        self.acquired_count: i32 = 0
+        self.delivery_count: i32 = 0
 
 
 @mypyc_attr(native_class=True)
@@ -344,6 +383,12 @@ class LiveContents:
                 if message is None:
                     message = record.message()
                 entry = RecoveredEntry(message, position, position <= known.delivered, log_segment)
+                if known.returns:
+                    counts = known.returns.get(position)
+                    if counts is not None:
+                        entry.redelivered = True
+                        entry.acquired_count = i32(counts[0])
+                        entry.delivery_count = i32(counts[1])
                 if self._sink is not None:
                     self._sink.found(log_id, entry)
                     continue

@@ -23,6 +23,7 @@ from broker.store.records import (
     EntrySink,
     put_delivered,
     put_forgotten,
+    put_returned,
     put_settled,
 )
 from broker.store.recovery import Recovery
@@ -76,6 +77,7 @@ class Store:
         self.marked: list[QueuePlaces] = []
         self.contents: BytesWriter = BytesWriter()
         self.settlements: Final = BytesWriter()
+        self.returns: Final = BytesWriter()  # go behind the settlements
         self.run_queue: i64 = NOBODY
         self.run_first: i64 = 0
         self.run_last: i64 = 0
@@ -147,6 +149,14 @@ class Store:
         if not places.is_marked:
             places.is_marked = True
             self.marked.append(places)
+            self.has_news = True
+
+    def returned(self, queued: Queued) -> None:
+        """A message came back to a queue that counts, and its counts have risen."""
+        if queued.log_segment != NOT_STORED:
+            put_returned(
+                self.returns, queued.queue.log_id, queued.position, queued.acquired_count, queued.delivery_count
+            )
             self.has_news = True
 
     def purge(self, queue: Enqueuer, survivors: Survivors) -> None:
@@ -293,6 +303,9 @@ class Store:
             if places.live > 0:
                 put_delivered(self.settlements, places.log_id, places.delivered)
         self.marked.clear()
+        if len(self.returns) > 0:
+            self.settlements.write(self.returns.getvalue())
+            self.returns.truncate(0)
         parts: list[bytes] = [b""]
         put_contents(self.pending, self.contents, parts)
         if len(self.contents) > LARGE_BUFFER:

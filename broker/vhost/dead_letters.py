@@ -18,43 +18,74 @@ from broker.wire.properties import expiration_of, headers_of, rewritten
 LOG: Final = logging.getLogger("broker.queues")
 
 REJECTED: Final = b"rejected"
-MAX_COUNT: Final = 2**63 - 1
+HISTORY: Final[list[bytes]] = [
+    b"x-death",
+    b"x-first-death-queue",
+    b"x-first-death-reason",
+    b"x-first-death-exchange",
+]
 
 
 def route_dead_letter(vhost: VHost, letter: DeadLetter, now_ms: i64) -> None:
     """Publish a dead letter to its queue's dead-letter exchange; dropped if that does not exist or has no route.
 
-    In the same turn as the settlement in the queue where it died, so one batch of the commit log holds both.
+    In the same turn as the settlement in the queue where it died, so one batch of the commit log holds both. With
+    dead-lettering at least once it is not dropped: it stays in its queue for another attempt, and so it does when one
+    of its targets is full.
     """
-    queue = letter.queue
-    limits = queue.limits
-    _count(vhost, letter.reason)
+    queued = letter.queued
+    if queued is None:
+        _count(vhost, letter.reason)
+        _hand_over(vhost, letter, now_ms)
+    elif _hand_over(vhost, letter, now_ms):
+        _count(vhost, letter.reason)
+        letter.queue.dead_letter_taken(queued)
+    else:
+        letter.queue.dead_letter_refused(letter)
+
+
+def _hand_over(vhost: VHost, letter: DeadLetter, now_ms: i64) -> bool:
+    """Route one dead letter and push it. Returns False if another attempt may find a target that takes it."""
+    limits = letter.queue.limits
     exchange_name = limits.dead_letter_exchange
     if exchange_name is None:
-        return
+        return False
     exchange = vhost.find_exchange(exchange_name)
     if exchange is None:
-        return
+        return False
     old = letter.message
     old_exchange, old_key = _route_names(old.route)
     headers: Table = dict(headers_of(old.header) or {})
+    if not old.is_dead_letter:
+        # RabbitMQ 4: what a client says about deaths is not believed. A history that it copied begins anew.
+        for claim in HISTORY:
+            headers.pop(claim, None)
     carbon_copies = _carbon_copies(headers)
     new_key = limits.dead_letter_key
     keys = [old_key, *carbon_copies] if new_key is None else [new_key]
     _record_death(headers, letter, old_exchange, [old_key, *carbon_copies], now_ms)
     targets: list[Queue] = []
-    for destination in find_queues_for_keys(exchange, keys, headers, vhost):
+    found = find_queues_for_keys(exchange, keys, headers, vhost)
+    if not found:
+        return False
+    for destination in found:
         target = cast("Queue", destination)
-        if not _closes_cycle(headers, target.name):
+        # A requester of direct reply-to that is gone is found all the same, and takes nothing.
+        if not target.is_deleted and not _closes_cycle(headers, target.name):
             targets.append(target)
+    if letter.queued is not None:
+        for target in targets:
+            if target.is_refusing:
+                return False  # all or none: a second attempt must not give the others a second copy
     if not targets:
-        return
+        return True
     try:
         header = rewritten(old.header, headers, keep_expiration=False)
     except HardError as error:
         # The headers were at the limit of what a table may hold, and the history of this death does not fit any more.
-        LOG.error("dead letter dropped", extra={"queue": queue.name.decode("utf-8", "replace"), "reason": str(error)})
-        return
+        name = letter.queue.name.decode("utf-8", "replace")
+        LOG.error("dead letter dropped", extra={"queue": name, "reason": str(error)})
+        return True
     message = Message(
         shortstr(exchange_name) + shortstr(keys[0]),
         header,
@@ -63,9 +94,11 @@ def route_dead_letter(vhost: VHost, letter: DeadLetter, now_ms: i64) -> None:
         now_ms,
         old.priority,
         -1,
+        True,
     )
     for target in targets:
         target.push(message)
+    return True
 
 
 def _count(vhost: VHost, reason: bytes) -> None:
@@ -120,9 +153,7 @@ def _record_death(headers: Table, letter: DeadLetter, exchange: bytes, keys: lis
     if entry is not None:
         repeated: Table = dict(cast("Table", entry.value))
         count = repeated.get(b"count")
-        before = integer(count) if count is not None and count.kind == "l" else 0
-        # The header may be a client's invention: the count must fit its 64 bits whatever it was.
-        repeated[b"count"] = long(before + 1 if 0 <= before < MAX_COUNT else 1)
+        repeated[b"count"] = long(integer(count) + 1 if count is not None else 1)
         entry = table(repeated)
     else:
         fresh: Table = {

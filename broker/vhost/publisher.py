@@ -196,7 +196,7 @@ class Publisher:
             elif not queue.push(message):
                 outcome = REFUSED
             elif outcome != REFUSED:
-                if message.is_persistent and queue.is_durable:
+                if queue.is_durable and (message.is_persistent or queue.stores_all):
                     outcome = STORED
                 elif outcome == UNROUTABLE:
                     outcome = ROUTED

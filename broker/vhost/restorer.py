@@ -36,6 +36,8 @@ class MessageRestorer(EntrySink):
         queued = Queued(entry.message, queue, entry.position)
         queued.log_segment = entry.log_segment
         queued.redelivered = entry.redelivered
+        queued.acquired_count = entry.acquired_count
+        queued.delivery_count = entry.delivery_count
         queue.restore(queued)
         self.count += 1
         if queue.ready.count % LOOK_EVERY == 0:

@@ -25,6 +25,7 @@ from broker.routing.exchange_types import check_kind, make_exchange
 from broker.routing.walk import ExchangeLookup
 from broker.store.store import Store
 from broker.vhost.equivalence import check_exchange_equivalence, check_queue_equivalence
+from broker.vhost.replies import ReplyQueues
 from broker.vhost.topology import TopologyJournal
 
 RESERVED_PREFIX: Final = b"amq."
@@ -57,11 +58,13 @@ class LogIds:
 class QueueNames(QueueLookup):
     """The queues of a vhost by name, as the default exchange asks for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, replies: ReplyQueues) -> None:
         self.by_name: Final[dict[bytes, Queue]] = {}
+        self._replies: Final = replies
 
     def find_queue(self, name: bytes) -> Destination | None:
-        return self.by_name.get(name)
+        queue = self.by_name.get(name)
+        return queue if queue is not None else self._replies.find(name)
 
 
 @final
@@ -73,6 +76,7 @@ class VHost(ExchangeLookup):
         name: The vhost's name.
         exchanges: By name; the default exchange is under the empty one.
         queues: By name.
+        replies: Names of direct reply-to.
         agenda: What the turn will do.
         version: Grows with every change that may alter a route; cached routes of an older version are void.
         keeps_abandoned: Auto-delete exchanges stay when their last binding goes. While the journal is read back: it
@@ -88,7 +92,8 @@ class VHost(ExchangeLookup):
         self.counters: Final = counters
         self.journal: TopologyJournal = journal
         self._log_ids: Final = log_ids
-        names = QueueNames()
+        self.replies: Final = ReplyQueues(name, agenda, store, counters)
+        names = QueueNames(self.replies)
         self.queues: Final = names.by_name
         self.exchanges: Final[dict[bytes, Exchange]] = {}
         self.version: i64 = 0

@@ -9,7 +9,7 @@ few properties are that the broker looks at; ``rewritten`` makes a new header fo
 
 from typing import Final, final
 
-from librt.strings import BytesWriter, read_i64_be
+from librt.strings import BytesWriter, read_i64_be, write_i64_be
 from mypy_extensions import i64, mypyc_attr
 
 from broker.core.arguments import Table
@@ -33,6 +33,18 @@ FLAG_APP_ID: Final = 0x0008
 FLAG_CLUSTER_ID: Final = 0x0004
 FLAG_CONTINUATION: Final = 0x0001
 
+BEFORE_TIMESTAMP: Final[list[int]] = [
+    FLAG_CONTENT_TYPE,
+    FLAG_CONTENT_ENCODING,
+    FLAG_HEADERS,
+    FLAG_DELIVERY_MODE,
+    FLAG_PRIORITY,
+    FLAG_CORRELATION_ID,
+    FLAG_REPLY_TO,
+    FLAG_EXPIRATION,
+    FLAG_MESSAGE_ID,
+]
+
 PERSISTENT: Final = 2
 
 
@@ -46,6 +58,8 @@ class PropertyScanner:
         priority: The priority property, 0 if absent.
         headers_start: Offset of the headers table's contents, behind its length; 0 if absent.
         headers_end: Offset behind the table.
+        reply_to_start: Offset of the reply-to text; 0 if absent.
+        reply_to_end: Offset behind it.
         expiration_start: Offset of the expiration text; 0 if absent.
         expiration_end: Offset behind it.
         user_id_start: Offset of the user id; 0 if absent.
@@ -57,6 +71,8 @@ class PropertyScanner:
         self.priority: i64 = 0
         self.headers_start: i64 = 0
         self.headers_end: i64 = 0
+        self.reply_to_start: i64 = 0
+        self.reply_to_end: i64 = 0
         self.expiration_start: i64 = 0
         self.expiration_end: i64 = 0
         self.user_id_start: i64 = 0
@@ -73,6 +89,7 @@ class PropertyScanner:
         self.is_persistent = False
         self.priority = 0
         self.headers_start = 0
+        self.reply_to_start = 0
         self.expiration_start = 0
         self.user_id_start = 0
         end: i64 = len(header)
@@ -110,7 +127,9 @@ class PropertyScanner:
         if flags & FLAG_REPLY_TO:
             if pos >= end:
                 return False
+            self.reply_to_start = pos + 1
             pos += 1 + i64(header[pos])
+            self.reply_to_end = pos
         if flags & FLAG_EXPIRATION:
             if pos >= end:
                 return False
@@ -147,6 +166,39 @@ class PropertyScanner:
 def body_size(header: bytes) -> i64:
     """The body size a content header announces; negative if its top bit is set."""
     return read_i64_be(header, 4)
+
+
+def names_priority(header: bytes) -> bool:
+    """Has the content header a priority property?"""
+    return get_u16(header, 12) & FLAG_PRIORITY != 0
+
+
+def has_timestamp(header: bytes) -> bool:
+    """Has the content header a timestamp property?"""
+    return get_u16(header, 12) & FLAG_TIMESTAMP != 0
+
+
+def with_timestamp(header: bytes, seconds: i64) -> bytes:
+    """The same content header with this timestamp property: seconds since 1970."""
+    flags = get_u16(header, 12)
+    at = HEADER_SIZE
+    for flag in BEFORE_TIMESTAMP:
+        if flags & flag == 0:
+            continue
+        if flag == FLAG_HEADERS:
+            at += 4 + int(get_u32(header, at))
+        elif flag in (FLAG_DELIVERY_MODE, FLAG_PRIORITY):
+            at += 1
+        else:
+            at += 1 + header[at]
+    after = at + 8 if flags & FLAG_TIMESTAMP else at
+    out = BytesWriter()
+    out.write(header[:12])
+    put_u16(out, flags | FLAG_TIMESTAMP)
+    out.write(header[HEADER_SIZE:at])
+    write_i64_be(out, seconds)
+    out.write(header[after:])
+    return out.getvalue()
 
 
 def headers_of(header: bytes) -> Table | None:

@@ -18,7 +18,7 @@ from broker.queues.window import MemoryWindow
 from broker.server.engine import Engine
 from broker.settings.model import Settings
 from broker.store.errors import StoreError
-from tests.queues.scene import Peer, number
+from tests.queues.scene import Peer, number, text
 
 ROWS = tuple[int, bytes, int, int]
 NAMES = ("a", "b", "by-priority", "transient")
@@ -252,3 +252,30 @@ def test_a_small_log_is_read_and_has_no_index(tmp_path: Path) -> None:
     declare(engine)
     engine.close()
     assert not (tmp_path / "data" / "stop-index").exists()
+
+
+def test_quorum_queue_keeps_its_counts_and_its_priorities(tmp_path: Path) -> None:
+    engine = opened(tmp_path)
+    engine.turn.begin()
+    arguments = {b"x-queue-type": text("quorum")}
+    engine.turn.vhosts["/"].declare_queue(b"q", True, False, False, arguments, 0)
+    engine.turn.finish()
+    peer = Peer(engine)  # type: ignore[arg-type]  # it asks for the context only
+    peer.open()
+    peer.publish(b"low", priority=1, delivery_mode=1)
+    peer.publish(b"none")
+    peer.publish(b"high", priority=9)
+    for tag in (1, 2):
+        assert peer.get() is not None
+        peer.reject(tag)
+    peer.connection.lost()
+    engine.close(0)
+    index = tmp_path / "stop-index"
+    assert index.exists()
+    engine = opened(tmp_path)
+    assert not index.exists()
+    peer = Peer(engine)  # type: ignore[arg-type]  # as above
+    peer.open()
+    found = [peer.get(no_ack=True) for _ in range(3)]
+    assert [(each.body, each.counts) for each in found if each] == [(b"high", (2, 2)), (b"none", None), (b"low", None)]
+    leave(engine)

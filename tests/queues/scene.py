@@ -30,7 +30,7 @@ PLAIN = "\0guest\0guest"
 class Scene:
     """Everything a queue needs, and nothing that is not its business."""
 
-    def __init__(self, path: Path, files: Files | None = None) -> None:
+    def __init__(self, path: Path, files: Files | None = None, *, consumer_timeout_ms: int = 0) -> None:
         self.clock = ManualClock()
         self.store = Store(str(path), files or Files(), StoreLimits(allocate_bytes=0))
         self.store.recover()
@@ -51,6 +51,7 @@ class Scene:
             max_connections=0,
             consumers_per_channel=0,
             has_py_amqp_qos=False,
+            consumer_timeout_ms=consumer_timeout_ms,
         )
         self.context = Context(self.turn, users, limits, self.clock, {})
 
@@ -111,6 +112,14 @@ class Delivery(NamedTuple):
     tag: int
     is_redelivered: bool
     body: bytes
+    headers: dict[str, Any] | None = None
+
+    @property
+    def counts(self) -> tuple[int, int] | None:
+        """``x-acquired-count`` and ``x-delivery-count``; None without them."""
+        if self.headers is None or "x-acquired-count" not in self.headers:
+            return None
+        return self.headers["x-acquired-count"], self.headers["x-delivery-count"]
 
 
 class Peer(Transport):
@@ -162,6 +171,8 @@ class Peer(Transport):
                 found.append(Delivery(channel, each.consumer_tag or "", each.delivery_tag or 0, each.redelivered, b""))
             elif isinstance(each, commands.Basic.GetOk):
                 found.append(Delivery(channel, "", each.delivery_tag or 0, each.redelivered, b""))
+            elif isinstance(each, header.ContentHeader):
+                found[-1] = found[-1]._replace(headers=each.properties.headers)
             elif isinstance(each, body.ContentBody):
                 found[-1] = found[-1]._replace(body=found[-1].body + each.value)
         return found
@@ -203,6 +214,9 @@ class Peer(Transport):
 
     def nack(self, tag: int, *, multiple: bool = False, requeue: bool = True, channel: int = 1) -> None:
         self.say(channel, commands.Basic.Nack(tag, multiple, requeue))
+
+    def reject(self, tag: int, *, requeue: bool = True, channel: int = 1) -> None:
+        self.say(channel, commands.Basic.Reject(tag, requeue))
 
     def get(self, *, channel: int = 1, queue: str = "q", no_ack: bool = False) -> Delivery | None:
         """``basic.get``; None if the queue is empty."""

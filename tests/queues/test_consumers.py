@@ -254,3 +254,19 @@ def test_a_rejected_message_is_dead_lettered_once(scene: Scene, peer: Peer) -> N
     assert delivery is not None
     peer.nack(delivery.tag, requeue=False)
     assert scene.bodies(dead) == [b"m"]
+
+
+def test_fetched_delivery_that_counts_against_a_shared_limit_gives_its_credit_back(scene: Scene, peer: Peer) -> None:
+    scene.declare()
+    scene.push(scene.vhost.queues[b"q"], b"1", b"2", b"3")
+    assert peer.get() is not None
+    peer.say(1, commands.Basic.Qos(0, 1, True))
+    peer.say(1, commands.Basic.Consume(queue="q", consumer_tag="c"))
+    assert peer.deliveries() == []
+    peer.ack(1)
+    assert [each.body for each in peer.deliveries()] == [b"2"]
+    assert peer.get() is not None
+    peer.ack(2)
+    assert peer.deliveries() == []  # nothing is left; the one fetched since does not count
+    (channel,) = peer.connection.channels.values()
+    assert channel.shared_unacked == 0

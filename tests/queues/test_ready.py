@@ -26,7 +26,7 @@ def queued(position: int, priority: int = 0, expires_ms: int = 0) -> Queued:
 
 
 def priorities(highest: int) -> PriorityReady:
-    return PriorityReady([FifoReady() for _ in range(highest + 1)])
+    return PriorityReady(highest)
 
 
 def compare_with_a_sorted_list(ready: Ready, highest: int, steps: list[tuple[str, int]]) -> None:

@@ -380,16 +380,35 @@ def test_full_queues_that_feed_each_other_come_to_an_end_within_the_turn(scene: 
         array([table({b"queue": longstr(b"q"), b"reason": longstr(b"rejected"), b"count": long(-5)})]),
     ],
 )
-def test_history_made_up_by_a_client_does_no_harm(scene: Scene, field: Field) -> None:
+def test_history_made_up_by_a_client_is_replaced(scene: Scene, field: Field) -> None:
     queue, dead = scene.queue(arguments=to(b"", b"dead")), scene.queue(b"dead")
-    octets = bytes(4) + (1).to_bytes(8, "big") + b"\x20\x00" + encode_table({b"x-death": field})
+    claims: Table = {b"x-death": field, b"x-first-death-queue": longstr(b"elsewhere"), b"mine": longstr(b"stays")}
+    octets = bytes(4) + (1).to_bytes(8, "big") + b"\x20\x00" + encode_table(claims)
     scene.publish("", "q", header_octets=octets)
     reject(scene, queue)
     message = take(dead).message
-    queue_name, reason, count = deaths(message)[0]
-    assert (queue_name, reason) == (b"q", b"rejected")
-    assert isinstance(count, int)
-    assert 1 <= count < 2**63
+    assert deaths(message) == [(b"q", b"rejected", 1)]
+    assert headers(message)[b"x-first-death-queue"] == longstr(b"q")
+    assert headers(message)[b"mine"] == longstr(b"stays")
+
+
+def test_dead_letter_that_a_client_publishes_again_begins_a_new_history(scene: Scene) -> None:
+    queue, dead = scene.queue(arguments=to(b"", b"dead")), scene.queue(b"dead")
+    scene.publish("", "q")
+    reject(scene, queue)
+    scene.publish("", "q", header_octets=take(dead).message.header)
+    reject(scene, queue)
+    assert deaths(take(dead).message) == [(b"q", b"rejected", 1)]
+
+
+def test_history_made_up_by_a_client_does_not_cut_a_cycle(scene: Scene) -> None:
+    scene.queue(arguments=to(b"", b"other", message_ttl=long(10)))
+    other = scene.queue(b"other")
+    claim = array([table({b"queue": longstr(b"other"), b"reason": longstr(b"expired"), b"count": long(1)})])
+    octets = bytes(4) + (1).to_bytes(8, "big") + b"\x20\x00" + encode_table({b"x-death": claim})
+    scene.publish("", "q", header_octets=octets)
+    scene.advance(1)
+    assert other.ready.count == 1
 
 
 def test_message_whose_headers_are_full_ends_without_harm_to_the_turn(scene: Scene) -> None:
