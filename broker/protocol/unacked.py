@@ -11,7 +11,7 @@ from typing import Final, cast, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import PENDING, Queued
+from broker.core.message import PENDING, Enqueuer, Queued
 from broker.protocol.consumer import ChannelConsumer
 from broker.queues.agenda import Agenda
 from broker.queues.queue import Queue
@@ -304,7 +304,7 @@ class Unacked(Overflowing):
                     listed.append(int(tag))
         return listed
 
-    def survive(self, queue: Queue, survivors: Survivors) -> None:
+    def survive(self, queue: Enqueuer, survivors: Survivors) -> None:
         """Add every delivery that came from ``queue``."""
         for number, page in self._pages.items():
             if number not in self._spooled:

@@ -439,8 +439,12 @@ class FifoReady(Ready):
         """Put messages into the line of those that came back."""
         line = self._returned
         if len(returned) >= BULK:
-            line.extend(returned)
-            line.sort(key=_by_position, reverse=True)
+            together = sorted(returned, key=_by_position, reverse=True)
+            if not line or together[-1].position > line[0].position:
+                line[:0] = together  # the usual case: a channel gives its deliveries back in the order of their tags
+            else:
+                line.extend(together)
+                line.sort(key=_by_position, reverse=True)
             return
         for queued in returned:
             low: i64 = 0
