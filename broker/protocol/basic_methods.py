@@ -119,12 +119,15 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
     """``basic.get``.
 
     Raises:
-        SoftError: 404, 405.
+        SoftError: 404, 405, 406 for too many unacked deliveries.
     """
     reader.short()
     queue = _queue(channel, reader)
     no_ack = reader.octet() & 1 != 0
     reader.end()
+    limit = channel.connection.context.limits.unacked_per_channel
+    if limit > 0 and not no_ack and channel.unacked.count >= limit:
+        raise SoftError(PRECONDITION_FAILED, f"reached maximum ({limit}) of unacked deliveries per channel")
     counters = channel.vhost.counters
     queued = queue.get()
     if queued is None:
