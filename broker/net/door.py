@@ -19,8 +19,8 @@ LOG: Final = logging.getLogger("broker.net")
 
 # Connections taken from the kernel before others have their turn.
 ACCEPT_SHARE: Final = 64
-# Connections at one time that are not past the door. Beyond it the oldest goes: who means well needs milliseconds, and
-# who only wants to keep others out must not succeed by waiting.
+# Beyond so many connections at the door the oldest goes: who means well needs milliseconds, and who only wants to keep
+# others out must not succeed by waiting.
 MOST_ENTERING: Final = 1000
 # Without a free file descriptor nobody can be let in; the next try is after this.
 NO_FILES_REST_S: Final = 1.0
@@ -36,6 +36,7 @@ class Door:
 
     Attributes:
         sockets: The listening ones.
+        most_entering: Connections at one time that are not past the door.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Door:
             clock: For the rates.
         """
         self.sockets: Final = sockets
+        self.most_entering = MOST_ENTERING
         self._make_protocol = make_protocol
         self._tls = tls
         self._has_proxy = has_proxy
@@ -108,7 +110,7 @@ class Door:
             if not self._has_proxy and not self._is_welcome(host, port):
                 sock.close()
                 continue
-            if len(self._entering) >= MOST_ENTERING:
+            if len(self._entering) >= self.most_entering:
                 self._drop(next(iter(self._entering)))
             task = self._loop.create_task(self._let_in(sock, host, port))
             self._entering[task] = sock
