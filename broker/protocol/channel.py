@@ -430,7 +430,7 @@ class Channel:
                 holder.unacked_count -= part.chunk.count
                 self.shared_unacked -= part.chunk.count
             cast("Queue", part.chunk.queue).put_back_chunk(part.chunk)
-        if self.shared_prefetch > 0:
+        if self._was_full:
             self.wake_consumers()
         queued: list[Queued] = []
         holders: list[ChannelConsumer | None] = []

@@ -57,7 +57,8 @@ def start_ok(connection: "Connection", reader: ArgumentReader) -> None:
     if tls is not None and tls.has_external and connection.mechanism == EXTERNAL:
         connection.user_name = tls.login
         connection.wants_close_on_refusal = _is_true(capabilities.get(b"authentication_failure_close"))
-        connection.user = context.users.named(tls.login, is_loopback=connection.is_loopback)
+        if tls.login:
+            connection.user = context.users.named(tls.login, is_loopback=connection.is_loopback)
     elif credentials is not None:
         connection.user_name = credentials.name
         connection.wants_close_on_refusal = _is_true(capabilities.get(b"authentication_failure_close"))

@@ -170,7 +170,7 @@ class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
                 "0 for no limit."
             ),
         ),
-    ] = 1_000_000
+    ] = 10_000_000
     max_table_depth: Annotated[
         int, Meta(ge=2, le=32, description="How deep the tables in arguments and message headers may be nested.")
     ] = 32
