@@ -192,7 +192,7 @@ def test_openssl_sees_whether_a_certificate_is_wanted(
     text = s_client(secured, certificates, "-tls1_2")
     demand = request.node.callspec.params["secured"]
     assert ("Client Certificate Types:" in text) == (demand != "none")
-    assert ("alert handshake failure" in text or "Cipher is (NONE)" in text) == (demand == "required")
+    assert ("DONE" in text) == (demand != "required")  # it has ended a connection that was made
 
 
 def test_a_renegotiation_asked_for_by_the_client_does_no_harm(
