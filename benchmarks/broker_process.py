@@ -11,7 +11,8 @@ from typing import Final
 
 from typing_extensions import override
 
-from conformance.brokers import CHECKOUT, EPMD, RABBITMQ_SERVER, Broker, PonyMQ, RabbitMQ
+from conformance.brokers import CHECKOUT, EPMD, RABBITMQ_SERVER, Broker, PonyMQ, RabbitMQ, free_ports
+from conformance.secured import Certificates, ponymq_listeners, rabbitmq_listeners
 
 COMPILED: Final = "compiled"
 INTERPRETED: Final = "interpreted"
@@ -20,32 +21,53 @@ RELAY: Final = "relay"  # not a broker: it has no process between rounds
 BROKERS: Final[tuple[str, ...]] = (COMPILED, INTERPRETED, RABBITMQ)
 VERSION_SECONDS: Final = 30.0
 
-MakeBroker = Callable[[Path], Broker]
-
 
 class PonyMQBuild(PonyMQ):
-    """PonyMQ from one place: the sources, or the package that mypyc made of them."""
+    """PonyMQ from one place: the sources, or the package that mypyc made of them.
+
+    Attributes:
+        tls_port: AMQP with TLS.
+        certificates: What it shows there.
+    """
 
     def __init__(self, directory: Path, package_parent: Path) -> None:
         super().__init__(directory, log_level="warning")
         self._package_parent = package_parent
+        [self.tls_port] = free_ports(1)
+        self.certificates = Certificates(directory / "certificates")
 
     @override
     def environment(self) -> dict[str, str]:
-        return super().environment() | {"PYTHONPATH": str(self._package_parent)}
+        return super().environment() | {
+            "PYTHONPATH": str(self._package_parent),
+            "PONYMQ_LISTENERS_AMQP": ponymq_listeners(self.certificates, self.tls_port),
+            # All clients of a benchmark have one address, and RabbitMQ has no such limit.
+            "PONYMQ_AMQP_MAX_CONNECTION_RATE": "0",
+        }
 
 
 class RabbitMQAtSpeed(RabbitMQ):
-    """RabbitMQ as its package ships it: all schedulers, no plugins."""
+    """RabbitMQ as its package ships it: all schedulers, no plugins.
+
+    Attributes:
+        tls_port: AMQP with TLS.
+        certificates: What it shows there.
+    """
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory, plugins=())
+        [self.tls_port] = free_ports(1)
+        self.certificates = Certificates(directory / "certificates")
+        super().__init__(directory, plugins=(), config=rabbitmq_listeners(self.certificates, self.tls_port))
 
     @override
     def environment(self) -> dict[str, str]:
         environment = super().environment()
         del environment["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"]
         return environment
+
+
+BenchmarkedBroker = PonyMQBuild | RabbitMQAtSpeed
+MakeBroker = Callable[[Path], BenchmarkedBroker]
 
 
 def ponymq_version(package_parent: Path) -> str:
@@ -100,7 +122,7 @@ class Seat:
         self._born = 0
         self.broker = self._start()
 
-    def _start(self) -> Broker:
+    def _start(self) -> BenchmarkedBroker:
         self._born += 1
         directory = self._directory / f"{self.name}-{self._born}"
         directory.mkdir(parents=True)

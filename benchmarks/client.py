@@ -1,6 +1,7 @@
 """A blocking client of one connection and channel 1: it sets a scene up, the scenarios then use its socket."""
 
 import socket
+import ssl
 import struct
 from collections.abc import Iterable
 from typing import Final
@@ -47,12 +48,21 @@ class Client:
         received: Octets that arrived and were not yet taken.
     """
 
-    def __init__(self, port: int, heartbeat_s: int = 0) -> None:
+    def __init__(self, port: int, heartbeat_s: int = 0, authority: str = "") -> None:
+        """Connect and log in.
+
+        Args:
+            port: AMQP, on loopback.
+            heartbeat_s: As agreed on with the broker.
+            authority: Certificate file of who has signed the broker's; empty for a port without TLS.
+        """
         self.socket = socket.create_connection((HOST, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         silence = struct.pack("ll", SILENCE_SECONDS, 0)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, silence)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, silence)
+        if authority:
+            self.socket = ssl.create_default_context(cafile=authority).wrap_socket(self.socket, server_hostname=HOST)
         self.received = bytearray()
         self.socket.sendall(PROTOCOL_HEADER)
         self.read()

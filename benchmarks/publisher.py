@@ -2,6 +2,7 @@
 
 import selectors
 import socket
+import ssl
 import struct
 from collections.abc import Sequence
 from typing import Final
@@ -88,10 +89,13 @@ class Publishing:
 
     def advance(self, events: int) -> None:
         """Send and receive what the socket allows now, then say in `wants` what to wait for."""
-        if events & selectors.EVENT_READ:
-            self._receive()
-        if events & selectors.EVENT_WRITE:
-            self._send()
+        try:
+            if events & selectors.EVENT_READ:
+                self._receive()
+            if events & selectors.EVENT_WRITE:
+                self._send()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass  # a part of a TLS record
         can_send = bool(self._rest) or (self._sent < self.count and self._room() > 0)
         unconfirmed = self.window > 0 and self._confirms.count < self.count
         self.wants = (selectors.EVENT_WRITE if can_send else 0) | (selectors.EVENT_READ if unconfirmed else 0)

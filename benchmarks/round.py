@@ -22,12 +22,13 @@ def main() -> None:
     parser.add_argument("count", type=int)
     parser.add_argument("--port", type=int, default=0, help="AMQP port of the broker; 0 for the byte relay instead")
     parser.add_argument("--pid", type=int, default=0, help="process id of the broker")
+    parser.add_argument("--authority", default="", help="who has signed the broker's certificate, on a TLS port")
     words = parser.parse_args()
     scenario = BY_NAME[words.scenario]
     gc.disable()
     try:
         if words.port:
-            outcome = scenario.play(Stage(words.port, words.pid, words.count))
+            outcome = scenario.play(Stage(words.port, words.pid, words.count, words.authority))
         else:
             outcome = play_relay(scenario, words.count)
         said = asdict(outcome)

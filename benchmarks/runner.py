@@ -42,7 +42,9 @@ class RoundFailedError(Exception):
     """A round failed or did not end in time; the text says how."""
 
 
-def play_round(scenario: Scenario, count: int, port: int, pid: int, limit_s: float = LIMIT_SECONDS) -> Outcome:
+def play_round(
+    scenario: Scenario, count: int, port: int, pid: int, limit_s: float = LIMIT_SECONDS, authority: str = ""
+) -> Outcome:
     """Play one round in a process group of its own; the group is killed when the time is over.
 
     Args:
@@ -51,6 +53,7 @@ def play_round(scenario: Scenario, count: int, port: int, pid: int, limit_s: flo
         port: AMQP; 0 for the byte relay.
         pid: The broker.
         limit_s: Most seconds that a round may take.
+        authority: Who has signed the broker's certificate, if the port speaks TLS.
 
     Raises:
         RoundFailedError: No outcome.
@@ -65,6 +68,7 @@ def play_round(scenario: Scenario, count: int, port: int, pid: int, limit_s: flo
         str(port),
         "--pid",
         str(pid),
+        *(["--authority", authority] if authority else []),
     ]
     with subprocess.Popen(  # noqa: S603  our own interpreter and module
         words, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -161,7 +165,10 @@ class Runner:
             if scenario.is_fresh:
                 seat.renew()
             wait_until_quiet(seat.broker.pid)
-            return play_round(scenario, count, seat.broker.port, seat.broker.pid)
+            broker = seat.broker
+            if scenario.is_tls:
+                return play_round(scenario, count, broker.tls_port, broker.pid, authority=broker.certificates.authority)
+            return play_round(scenario, count, broker.port, broker.pid)
         except (RoundFailedError, BrokerError) as error:
             cell.failure = str(error)
             if name != RELAY:

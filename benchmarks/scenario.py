@@ -19,15 +19,17 @@ class Stage:
         port: AMQP, on loopback.
         pid: The broker's process.
         count: How much to do: messages, connections or round trips, as the scenario says.
+        authority: Certificate file of who has signed the broker's, if the port speaks TLS; else empty.
     """
 
     port: int
     pid: int
     count: int
+    authority: str = ""
 
     def connect(self, heartbeat_s: int = 0) -> Client:
         """Open a connection with channel 1; without heartbeats, nothing comes unasked."""
-        return Client(self.port, heartbeat_s)
+        return Client(self.port, heartbeat_s, self.authority)
 
     def usage(self) -> Usage:
         """What the broker has used so far."""
@@ -68,6 +70,7 @@ class Scenario:
             round does `count`.
         most_rounds: For scenarios that take long whatever the broker does; 0: as many rounds as are asked for.
         is_fresh: A new broker for every round, because memory that an earlier round left would be counted.
+        is_tls: On the broker's TLS port.
         relay_ports: Connections to which the byte relay copies everything in this scenario; 0: the relay has no part.
         relay_size: Octets of a message's body for the relay.
     """
@@ -79,5 +82,6 @@ class Scenario:
     pilot: int = 0
     most_rounds: int = 0
     is_fresh: bool = False
+    is_tls: bool = False
     relay_ports: int = 0
     relay_size: int = 100

@@ -206,7 +206,7 @@ def seat(tmp_path: Path) -> Iterator[Seat]:
 
 def test_tiny_rounds_against_the_interpreted_broker_give_figures(seat: Seat) -> None:
     runner = Runner({INTERPRETED: seat}, rounds=1, count=300, with_relay=True, say=lambda _: None)
-    results = runner.run([BY_NAME["transient_autoack"], BY_NAME["requeue"]])
+    results = runner.run([BY_NAME["transient_autoack"], BY_NAME["requeue"], BY_NAME["tls_persist_confirm"]])
     for cells in results.values():
         for one in cells.values():
             assert one.failure == ""

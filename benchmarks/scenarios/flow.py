@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from benchmarks.client import Client
-from benchmarks.consumer import Consuming, drain, draining
+from benchmarks.consumer import Consuming, drain
 from benchmarks.publisher import Publishing, publish
 from benchmarks.role import Role
 from benchmarks.scenario import Outcome, Scenario, Stage
@@ -83,15 +83,20 @@ def play_flow(flow: Flow, stage: Stage) -> Outcome:
         for client, queue in zip(publishers, names, strict=True)
     ]
     before = stage.usage()
-    role = Role(draining(consumers, total))
+
+    def consume() -> list[float]:
+        delivered = drain(consumers, total)
+        # The same channel answers only after the acks before it, so the CPU that they cost is spent when this ends.
+        for consumer in consumers:
+            consumer.client.ready(names[0])
+        return [delivered]
+
+    role = Role(consume)
     began = time.monotonic()
     publish(flows)
     confirmed = time.monotonic() if flow.window else 0.0
     [delivered] = role.report()
     seconds = max(delivered, confirmed) - began
-    # The same channel answers only after the acks before it, so the CPU that they cost is spent now.
-    for consumer in consumers:
-        consumer.client.ready(names[0])
     cpu_us = stage.cpu_us_since(before, total)
     clear_away(stage, [*publishers, *(consumer.client for consumer in consumers)], names)
     return Outcome(seconds, {"messages_s": total / seconds, "cpu_us": cpu_us})
@@ -134,7 +139,9 @@ def play_backlog(persistent: bool, stage: Stage) -> Outcome:
     )
 
 
-def flow_scenario(name: str, says: str, count: int, flow: Flow, pilot: int = 0, relay_ports: int = 0) -> Scenario:
+def flow_scenario(
+    name: str, says: str, count: int, flow: Flow, pilot: int = 0, relay_ports: int = 0, is_tls: bool = False
+) -> Scenario:
     """A scenario that is a flow."""
     return Scenario(
         name,
@@ -142,6 +149,7 @@ def flow_scenario(name: str, says: str, count: int, flow: Flow, pilot: int = 0, 
         partial(play_flow, flow),
         count,
         pilot or max(count // 100, 100),
+        is_tls=is_tls,
         relay_ports=relay_ports,
         relay_size=flow.size,
     )
@@ -172,6 +180,15 @@ SCENARIOS: Final = [
         60_000,
         Flow(16384, persistent=True, window=200, acks=True),
         relay_ports=1,
+    ),
+    flow_scenario("tls_transient_ack", "as transient_ack over TLS 1.3", 2_000_000, Flow(acks=True), is_tls=True),
+    flow_scenario("tls_persist_confirm", "as persist_confirm over TLS 1.3", 1_500_000, CONFIRMED, is_tls=True),
+    flow_scenario(
+        "tls_persist_confirm_16k",
+        "as persist_confirm_16k over TLS 1.3",
+        60_000,
+        Flow(16384, persistent=True, window=200, acks=True),
+        is_tls=True,
     ),
     flow_scenario("pairs_16", "16 publishers, 16 queues, 16 consumers, acks", 2_000_000, Flow(acks=True, queues=16)),
     flow_scenario(

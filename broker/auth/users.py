@@ -51,6 +51,17 @@ class Users:
         """Admit ``user``, or replace the one of that name."""
         self._users[user.name] = user
 
+    def named(self, name: bytes, *, is_loopback: bool) -> User | None:
+        """The user of that name, who has been authenticated by other means; None is a refusal.
+
+        Args:
+            name: The login.
+            is_loopback: The peer is on this machine.
+        """
+        if name in self.loopback_only and not is_loopback:
+            return None
+        return self._users.get(name)
+
     def authenticate(self, name: bytes, password: bytes, *, is_loopback: bool) -> User | None:
         """The user, if name and password are right and the peer may use that name; None is a refusal.
 

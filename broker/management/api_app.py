@@ -37,14 +37,15 @@ _PAGE: Final = """<!DOCTYPE html>
 """
 
 
-def api_app(facts: Facts) -> web.Application:
+def api_app(facts: Facts, max_body_bytes: int = 0) -> web.Application:
     """The application for the HTTP port.
 
     Args:
         facts: What it answers from. Its ``listeners`` may be filled in later.
+        max_body_bytes: Largest body of a request; 0 for any.
     """
     api = Api(facts)
-    app = web.Application(middlewares=[guard])
+    app = web.Application(middlewares=[guard], client_max_size=max_body_bytes)
     app.router.add_route("*", "/{path:.*}", api.handle)
     app.on_response_prepare.append(add_headers)
     return app

@@ -26,7 +26,7 @@ class Facts:
         self.context = context
         self.node = node
         self.listeners = listeners
-        self.peers = ProtocolPeers(context, listeners)
+        self.peers = ProtocolPeers(context)
         self.rates = Rates(context.clock)
 
     def connection_name(self, connection: Connection) -> str:

@@ -1,5 +1,7 @@
 """An open port, as lists name it."""
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 
@@ -7,7 +9,8 @@ class Listener(Struct, frozen=True):
     """A port this broker listens on.
 
     Attributes:
-        protocol: RabbitMQ's word: ``amqp``, ``http``, ``http/prometheus``.
+        protocol: RabbitMQ's word: ``amqp``, ``http``, ``http/prometheus``; with TLS ``amqp/ssl``, ``https``,
+            ``https/prometheus``.
         ip_address: As bound.
         port: As bound; a number, never 0.
         is_tls: Whether it speaks TLS.
@@ -17,3 +20,8 @@ class Listener(Struct, frozen=True):
     ip_address: str
     port: int
     is_tls: bool = False
+
+
+def addresses(listeners: Iterable[Listener]) -> str:
+    """``127.0.0.1:5672, 127.0.0.1:5671 (TLS)``: for the log."""
+    return ", ".join(f"{each.ip_address}:{each.port}{' (TLS)' if each.is_tls else ''}" for each in listeners)

@@ -63,7 +63,9 @@ def overview(facts: Facts, viewer: Viewer) -> Json:
         view["contexts"] = [
             {
                 "node": node.name,
-                "description": "RabbitMQ Management" if listener.protocol == "http" else "RabbitMQ Prometheus",
+                "description": "RabbitMQ Management"
+                if listener.protocol in {"http", "https"}
+                else "RabbitMQ Prometheus",
                 "path": "/",
                 "port": str(listener.port),
                 "ssl_opts": {},

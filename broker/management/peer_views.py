@@ -11,6 +11,7 @@ from broker.protocol.channel import Channel
 from broker.protocol.connection import Connection
 from broker.protocol.handshake import text_of
 from broker.protocol.states import RUNNING
+from broker.protocol.tls_session import TlsSession
 
 PROTOCOL_NAME: Final = "AMQP 0-9-1"
 
@@ -36,7 +37,7 @@ def connection_view(facts: Facts, connection: Connection) -> Json:
         "connected_at": connection.connected_ms,
         "peer_host": peer_host,
         "peer_port": peer_port,
-        "ssl": False,
+        "ssl": connection.tls is not None,
         "auth_mechanism": shown(connection.mechanism),
         "client_properties": json_table(connection.client_properties),
         "recv_oct": received,
@@ -44,13 +45,26 @@ def connection_view(facts: Facts, connection: Connection) -> Json:
         "send_oct": sent,
         "send_oct_details": {"rate": sent_rate},
     }
-    for listener in facts.listeners:
-        if listener.protocol == "amqp":
-            view["host"], view["port"] = listener.ip_address, listener.port
-            break
+    view["host"], view["port"] = split_address(connection.listener)
+    if connection.tls is not None:
+        view |= _tls_view(connection.tls)
     given_name = text_of(connection.client_properties.get(b"connection_name"))
     if given_name:
         view["user_provided_name"] = shown(given_name)
+    return view
+
+
+def _tls_view(tls: TlsSession) -> Json:
+    view: Json = {
+        "ssl_protocol": tls.version,
+        "ssl_key_exchange": tls.key_exchange,
+        "ssl_cipher": tls.cipher,
+        "ssl_hash": tls.digest,
+    }
+    if tls.certificate is not None:
+        view["peer_cert_subject"] = tls.certificate.subject
+        view["peer_cert_issuer"] = tls.certificate.issuer
+        view["peer_cert_validity"] = tls.certificate.validity
     return view
 
 

@@ -1,9 +1,7 @@
 """Connections and channels, read from the protocol for the metrics."""
 
-from collections.abc import Sequence
 from typing import Final
 
-from broker.management.listener import Listener
 from broker.metrics.peers import ChannelFigures, ConnectionFigures, Peers
 from broker.protocol.channel import Channel
 from broker.protocol.connection import Connection
@@ -16,9 +14,8 @@ _OPEN: Final = frozenset({RUNNING, CLOSING})
 class ProtocolPeers(Peers):
     """The connections of one broker."""
 
-    def __init__(self, context: Context, listeners: Sequence[Listener]) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._listeners = listeners
 
     def open_connections(self) -> list[Connection]:
         """Connections that have got past their handshake, oldest first. RabbitMQ lists no others."""
@@ -26,10 +23,7 @@ class ProtocolPeers(Peers):
 
     def connection_name(self, connection: Connection) -> str:
         """RabbitMQ's name: ``10.0.0.7:50000 -> 10.0.0.1:5672``. The second half is the listener's address."""
-        for listener in self._listeners:
-            if listener.protocol in {"amqp", "amqp/ssl"}:
-                return f"{connection.peer} -> {listener.ip_address}:{listener.port}"
-        return connection.peer
+        return f"{connection.peer} -> {connection.listener}"
 
     def channel_name(self, channel: Channel) -> str:
         """RabbitMQ's name: that of the connection, and the number."""

@@ -10,6 +10,7 @@ from broker.protocol.connection import OUTBOX_LIMIT, Connection
 from broker.protocol.context import Context
 from broker.protocol.handshake import client_name
 from broker.protocol.states import RUNNING
+from broker.protocol.tls_session import TlsSession
 from broker.protocol.transport import Transport
 
 LOG: Final = logging.getLogger("broker.connection")
@@ -32,6 +33,47 @@ class Attendant:
 
 @final
 @mypyc_attr(native_class=True)
+class Arrival:
+    """Who has come through a door.
+
+    Attributes:
+        host: Address of the peer, or the one that a proxy announced.
+        port: Its port.
+        accepted_s: When the socket was accepted, by the monotonic clock.
+    """
+
+    def __init__(self, host: str, port: i64, accepted_s: float) -> None:
+        self.host: Final = host
+        self.port: Final[i64] = port
+        self.accepted_s: Final = accepted_s
+
+
+@mypyc_attr(native_class=True, allow_interpreted_subclasses=True)
+class Entrance:
+    """What all connections of one port have in common. ``broker.net`` subclasses it.
+
+    Attributes:
+        listener: Address of the port.
+    """
+
+    def __init__(self) -> None:
+        self.listener: str = ""
+
+    def lets_in(self, host: str) -> bool:
+        """May a socket of this address become a connection? Not asked about those that came through a door."""
+        return True
+
+    def is_told(self, host: str) -> bool:
+        """Is the end of a stranger logged, of a peer that never came to say who it is?"""
+        return True
+
+    def tls_session(self, transport: Any) -> TlsSession | None:
+        """What TLS has agreed on for this transport; None without TLS."""
+        return None
+
+
+@final
+@mypyc_attr(native_class=True)
 class AmqpSocket(Transport):
     """The protocol object of one accepted socket.
 
@@ -39,14 +81,19 @@ class AmqpSocket(Transport):
         connection: The connection, once the socket is made.
     """
 
-    def __init__(self, context: Context, attendant: Attendant) -> None:
+    def __init__(
+        self, context: Context, attendant: Attendant, entrance: Entrance, arrival: Arrival | None = None
+    ) -> None:
         self._context: Final = context
         self._attendant: Final = attendant
+        self._entrance: Final = entrance
+        self._arrival: Final = arrival
         self._loop: Any = asyncio.get_running_loop()
         self._transport: Any = None
         self._is_closing: bool = False
         self._taken: i64 = 0  # octets read since others last had their turn
         self._is_waiting: bool = False
+        self._host: str = ""
         self.connection: Connection | None = None
 
     # --- asyncio's callbacks
@@ -60,11 +107,27 @@ class AmqpSocket(Transport):
             self._is_closing = True
             transport.close()
             return
+        entrance = self._entrance
+        arrival = self._arrival
+        waited_s = 0.0
+        if arrival is not None:
+            host = arrival.host
+            port = f":{arrival.port}"
+            waited_s = self._context.clock.monotonic_s() - arrival.accepted_s
+        else:
+            peer = transport.get_extra_info("peername")
+            host = str(peer[0]) if isinstance(peer, tuple) else "local"
+            port = f":{peer[1]}" if isinstance(peer, tuple) else ""
+            if not entrance.lets_in(host):
+                self._is_closing = True
+                transport.abort()
+                return
         transport.set_write_buffer_limits(high=OUTBOX_LIMIT)
-        peer = transport.get_extra_info("peername")
-        host = str(peer[0]) if isinstance(peer, tuple) else "local"
-        port = f":{peer[1]}" if isinstance(peer, tuple) else ""
-        self.connection = Connection(self._context, self, f"{host}{port}", is_loopback(host))
+        tls = entrance.tls_session(transport)
+        self._host = host
+        self.connection = Connection(
+            self._context, self, host + port, is_loopback(host), entrance.listener, tls, waited_s
+        )
 
     def data_received(self, data: bytes) -> None:
         """A chunk has arrived."""
@@ -119,6 +182,11 @@ class AmqpSocket(Transport):
             connection.lost()
         except Exception:
             LOG.exception("could not release a lost connection", extra={"peer": connection.peer})
+        if connection.mechanism or self._entrance.is_told(self._host):
+            self._log_end(connection, reason)
+        self._attendant.attend()
+
+    def _log_end(self, connection: Connection, reason: str) -> None:
         LOG.info(
             "connection closed",
             extra={
@@ -129,7 +197,6 @@ class AmqpSocket(Transport):
                 "reason": reason,
             },
         )
-        self._attendant.attend()
 
     def pause_writing(self) -> None:
         """The peer does not read as fast as we write."""

@@ -154,7 +154,7 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
     """``basic.get``.
 
     Raises:
-        SoftError: 404, 405.
+        SoftError: 404, 405, 406 for too many unacked deliveries.
         HardError: 540, answers by direct reply-to cannot be fetched.
     """
     reader.short()
@@ -169,6 +169,9 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
             "single active consumer"
         )
         raise SoftError(RESOURCE_LOCKED, text)
+    limit = channel.connection.context.limits.unacked_per_channel
+    if limit > 0 and not no_ack and channel.unacked.count >= limit:
+        raise SoftError(PRECONDITION_FAILED, f"reached maximum ({limit}) of unacked deliveries per channel")
     counters = channel.vhost.counters
     queued = queue.get()
     if queued is None:

@@ -42,6 +42,7 @@ REQUEUE: Final = 1
 DISCARD: Final = 2
 FAIL: Final = 3  # requeue, and a failed delivery to queues that count those
 
+UNLIMITED: Final = 0x7FFF_FFFF_FFFF_FFFF
 MAX_BODY_SIZE: Final = 536_870_912  # RabbitMQ's limit whatever is configured: beyond it, it is a frame error
 
 
@@ -96,6 +97,9 @@ class Channel:
         self.prefetch_count: i64 = 0
         self.shared_prefetch: i64 = 0
         self.shared_unacked: i64 = 0
+        limit = connection.context.limits.unacked_per_channel
+        self._max_unacked: Final[i64] = limit if limit > 0 else UNLIMITED
+        self._was_full: bool = False
         self.confirms: Final = ConfirmLedger(number, outbox, connection, publisher.vhost.counters)
         self.transaction: Transaction | None = None
         self.last_queue: bytes | None = None
@@ -313,8 +317,10 @@ class Channel:
     # --- deliveries
 
     def can_deliver(self) -> bool:
-        """Is there room under the shared limit and on the connection?"""
-        if self.shared_prefetch > 0 and self.shared_unacked >= self.shared_prefetch:
+        """Is there room under the limits of the channel and on the connection? If not, it is woken when there is."""
+        out = self.shared_unacked
+        if out >= self._max_unacked or (self.shared_prefetch > 0 and out >= self.shared_prefetch):
+            self._was_full = True
             return False
         return self.connection.has_room()
 
@@ -434,7 +440,7 @@ class Channel:
             self.shared_unacked -= 1
             if queue.ready.count > 0 and not queue.is_due:
                 queue.wake()
-            if self.shared_prefetch > 0:
+            if self._was_full:
                 self.wake_consumers()
 
     def settle(self, tag: i64, is_multiple: bool, verdict: i64) -> None:
@@ -493,7 +499,7 @@ class Channel:
             return
         holder.unacked_count -= 1
         self.shared_unacked -= 1
-        if self.shared_prefetch > 0:
+        if self._was_full:
             self.wake_consumers()
 
     def _put_back(self, queued: list[Queued], holders: list[ChannelConsumer | None], is_failure: bool) -> None:
@@ -519,7 +525,7 @@ class Channel:
                 holder.unacked_count -= part.chunk.count
                 self.shared_unacked -= part.chunk.count
             cast("Queue", part.chunk.queue).put_back_chunk(part.chunk, is_failure)
-        if self.shared_prefetch > 0:
+        if self._was_full:
             self.wake_consumers()
         queued: list[Queued] = []
         holders: list[ChannelConsumer | None] = []
@@ -541,6 +547,7 @@ class Channel:
 
     def wake_consumers(self) -> None:
         """There may be room again: let every queue consumed from on this channel try."""
+        self._was_full = False
         for consumer in self.consumers.values():
             consumer.queue.wake()
         if self.reply_consumer is not None:

@@ -43,6 +43,7 @@ from broker.protocol.states import (
     EXPECT_METHOD,
     RUNNING,
 )
+from broker.protocol.tls_session import TlsSession
 from broker.protocol.transport import Transport
 from broker.queues.queue import Queue
 from broker.vhost.outlet import Outlet
@@ -80,8 +81,6 @@ from broker.wire.tables import undecodable
 
 LOG: Final = logging.getLogger("broker.connection")
 
-# Largest frame before tune-ok, octets: RabbitMQ 4's minimum. Nothing a stranger sends may take more memory than that.
-EARLY_FRAME_MAX: Final = 8192
 # Octets that may wait in the outbox and in the socket's buffer before deliveries go elsewhere or stay in their queue.
 OUTBOX_LIMIT: Final = 262_144
 # Octets in the outbox at which a peer's further methods wait: a chunk holds eleven thousand basic.get, and each may be
@@ -91,6 +90,8 @@ CHOKE_BYTES: Final = 4 * 1024 * 1024
 REFUSED_LOGIN_S: Final = 3.0
 FRAME_ERROR_S: Final = 3.0
 CLOSE_S: Final = 30.0
+# A record of the type handshake, and the version that every TLS hello carries. RFC 8446 §5.1.
+TLS_HANDSHAKE: Final = b"\x16\x03"
 
 
 @final
@@ -105,6 +106,8 @@ class Connection(Outlet):
         id: Number of the connection, never used twice in one run.
         context: The broker.
         peer: Address of the other end, for the log and for lists.
+        listener: Address of the port that it came in by.
+        tls: What TLS has agreed on; None on a port without it.
         state: One of the connection states.
         channels: Open and closing channels by number.
         client_properties: As ``connection.start-ok`` had them.
@@ -121,12 +124,34 @@ class Connection(Outlet):
         is_alarmed: It publishes under an alarm, and was told so if it wants to know.
     """
 
-    def __init__(self, context: Context, transport: Transport, peer: str, is_loopback: bool) -> None:
+    def __init__(
+        self,
+        context: Context,
+        transport: Transport,
+        peer: str,
+        is_loopback: bool,
+        listener: str = "",
+        tls: TlsSession | None = None,
+        waited_s: float = 0.0,
+    ) -> None:
+        """Begin with a peer's first octet.
+
+        Args:
+            context: The broker.
+            transport: Takes what is to be sent.
+            peer: Address of the other end.
+            is_loopback: It is on this machine.
+            listener: Address of the port that it came in by.
+            tls: What TLS has agreed on.
+            waited_s: Time that has passed since its socket was accepted: it counts as handshake.
+        """
         super().__init__()
         self.id: Final[i64] = context.next_connection_id()
         self.context: Final = context
         self.peer: Final = peer
         self.is_loopback: Final = is_loopback
+        self.listener: Final = listener
+        self.tls: Final = tls
         self.transport: Final = transport
         self._turn: Final = context.turn
         self._counters: Final = context.counters
@@ -150,14 +175,14 @@ class Connection(Outlet):
         self.wants_close_on_refusal: bool = False
         self.has_channel_qos: bool = False
         self.publisher: Publisher | None = None
-        self.frame_max: i64 = EARLY_FRAME_MAX
+        self.frame_max: i64 = context.limits.handshake_frame_max
         self.channel_max: i64 = context.limits.channel_max
         self.heartbeat_s: i64 = 0
         self._heartbeat: Final = Heartbeat()
-        self._max_payload: i64 = EARLY_FRAME_MAX
+        self._max_payload: i64 = context.limits.handshake_frame_max
         now_s = context.clock.monotonic_s()
         self.connected_ms: Final[i64] = context.clock.now_ms()
-        self._deadline_s: float = now_s + context.limits.handshake_s
+        self._deadline_s: float = now_s + context.limits.handshake_s - waited_s
         self.exclusive_queues: Final[dict[bytes, Queue]] = {}
         self.is_blocked: bool = False
         self.is_held: bool = False
@@ -277,14 +302,17 @@ class Connection(Outlet):
         # AMQP 1 1 0 9 is the header of version 0-9, which RabbitMQ accepts as well. §4.2.2.
         header = data[:8]
         if header != PROTOCOL_HEADER and header != b"AMQP\x01\x01\x00\x09":
-            self.close_reason = f"unknown protocol header {erlang_octets(header)}"
+            if header.startswith(TLS_HANDSHAKE):
+                self.close_reason = "a TLS client on a port without TLS"
+            else:
+                self.close_reason = f"unknown protocol header {erlang_octets(header)}"
             self.outbox.raw(PROTOCOL_HEADER)
             self.touch()
             self._hang_up()
             return
         self._pos = 8
         self.enter(AWAIT_START_OK)
-        self.outbox.method(0, CONNECTION_START, start_payload(self.context))
+        self.outbox.method(0, CONNECTION_START, start_payload(self))
         self.touch()
 
     # --- frames that are not a running channel's methods and contents
@@ -334,7 +362,7 @@ class Connection(Outlet):
                 raise HardError(NOT_IMPLEMENTED, "")
             state_name = CONNECTION_STATE_NAMES[int(self.state)]
             raise HardError(CHANNEL_ERROR, f"unexpected method in connection state {state_name}")
-        reader = ArgumentReader(payload)
+        reader = ArgumentReader(payload, self.context.limits.tables)
         if method == CONNECTION_START_OK:
             start_ok(self, reader)
         elif method == CONNECTION_TUNE_OK:
@@ -408,7 +436,7 @@ class Connection(Outlet):
         elif channel.confirms.is_committing:
             raise HardError(CHANNEL_ERROR, "unexpected command while processing 'tx.commit'")
         else:
-            dispatch(channel, method, ArgumentReader(payload))
+            dispatch(channel, method, ArgumentReader(payload, self.context.limits.tables))
             if self.outbox.size > CHOKE_BYTES:
                 self.is_choked = True
 
@@ -605,6 +633,8 @@ class Connection(Outlet):
         self._turn.begin()
         self.release()
         self.enter(CLOSED)
+        if self.publisher is not None:
+            self.context.open_count -= 1
         self.context.connections.pop(int(self.id), None)
         self._counters.connections_closed += 1
         self._turn.finish()

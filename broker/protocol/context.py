@@ -14,6 +14,7 @@ from broker.store.survivors import Survivors
 from broker.vhost.alarms import Alarms
 from broker.vhost.publisher import Publisher
 from broker.vhost.turn import Turn
+from broker.wire.tables import CODEC_LIMITS, TableLimits
 
 if TYPE_CHECKING:
     from broker.protocol.connection import Connection
@@ -30,12 +31,15 @@ class ConnectionLimits:
         heartbeat_s: Interval offered; 0 for none.
         handshake_s: From accept to connection.open.
         max_message_bytes: Largest body.
-        max_connections: Connections at one time; 0 for no limit.
+        max_connections: Open connections at one time; 0 for no limit.
         consumers_per_channel: 0 for no limit.
         has_py_amqp_qos: ``basic.qos`` without global from py-amqp reaches running consumers too, so that Celery's ETA
             tasks do not starve a worker.
         consumer_timeout_ms: Longest that a delivery may be out where neither consumer nor queue says; 0 for no limit.
         blocked_grace_s: From an alarm to the end of those who publish without confirms and do not stop.
+        handshake_frame_max: Largest frame before the login, octets. Nothing a stranger sends may take more memory.
+        unacked_per_channel: Deliveries that may be out on one channel; 0 for no limit.
+        tables: What the tables of arguments and headers may hold.
     """
 
     def __init__(
@@ -50,6 +54,9 @@ class ConnectionLimits:
         has_py_amqp_qos: bool,
         blocked_grace_s: float = 10.0,
         consumer_timeout_ms: i64 = 0,
+        handshake_frame_max: i64 = 8192,
+        unacked_per_channel: i64 = 0,
+        tables: TableLimits = CODEC_LIMITS,
     ) -> None:
         self.frame_max: Final[i64] = frame_max
         self.channel_max: Final[i64] = channel_max
@@ -61,6 +68,9 @@ class ConnectionLimits:
         self.has_py_amqp_qos: Final = has_py_amqp_qos
         self.blocked_grace_s: Final = blocked_grace_s
         self.consumer_timeout_ms: Final[i64] = consumer_timeout_ms
+        self.handshake_frame_max: Final[i64] = handshake_frame_max
+        self.unacked_per_channel: Final[i64] = unacked_per_channel
+        self.tables: Final = tables
 
 
 @final
@@ -78,6 +88,9 @@ class Context:
         server_properties: What ``connection.start`` says about this broker.
         connections: Open ones by number.
         interceptor: Stamps every message that comes in; None if the settings ask for nothing.
+        connections: All that have a socket, by number.
+        open_count: Those of them that have opened a vhost: ``max_connections`` counts these, so that strangers who
+            never log in cannot take all places.
         is_stopping: The broker closes its connections; nobody new is let in.
     """
 
@@ -93,6 +106,7 @@ class Context:
         self.server_properties: Final = server_properties
         self.connections: Final[dict[int, Connection]] = {}
         self.interceptor: Interceptor | None = None
+        self.open_count: i64 = 0
         self.is_stopping: bool = False
         self._last_id: i64 = 0
         self._publishers: Final[dict[tuple[str, bytes], Publisher]] = {}
@@ -115,6 +129,6 @@ class Context:
         key = (vhost_name, user_name)
         publisher = self._publishers.get(key)
         if publisher is None:
-            publisher = Publisher(self.turn.vhosts[vhost_name], user_name)
+            publisher = Publisher(self.turn.vhosts[vhost_name], user_name, self.limits.tables)
             self._publishers[key] = publisher
         return publisher

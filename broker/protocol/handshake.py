@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 from mypy_extensions import i64
 
+from broker.auth.external import EXTERNAL
 from broker.auth.sasl import MECHANISMS, read_response
 from broker.core.arguments import Field, Table, octets
 from broker.core.errors import ACCESS_REFUSED, NOT_ALLOWED, HardError
-from broker.protocol.context import Context
 from broker.protocol.states import AWAIT_TUNE_OK, RUNNING
 from broker.wire.arguments import ArgumentReader
 from broker.wire.methods import (
@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 LOG: Final = logging.getLogger("broker.connection")
 
 
-def start_payload(context: Context) -> bytes:
+def start_payload(connection: "Connection") -> bytes:
     """Arguments of connection.start: version 0-9, who we are, mechanisms, locales."""
-    return b"\x00\x09" + encode_table(context.server_properties) + longstr(MECHANISMS) + longstr(b"en_US")
+    mechanisms = MECHANISMS
+    tls = connection.tls
+    if tls is not None and tls.has_external:
+        mechanisms = MECHANISMS + b" " + EXTERNAL  # whether or not there is a certificate, as RabbitMQ does
+    return b"\x00\x09" + encode_table(connection.context.server_properties) + longstr(mechanisms) + longstr(b"en_US")
 
 
 def start_ok(connection: "Connection", reader: ArgumentReader) -> None:
@@ -48,8 +52,14 @@ def start_ok(connection: "Connection", reader: ArgumentReader) -> None:
     context = connection.context
     is_py_amqp = text_of(properties.get(b"product")) == b"py-amqp"
     connection.has_channel_qos = is_py_amqp and context.limits.has_py_amqp_qos
+    tls = connection.tls
     credentials = read_response(connection.mechanism, response)
-    if credentials is not None:
+    if tls is not None and tls.has_external and connection.mechanism == EXTERNAL:
+        connection.user_name = tls.login
+        connection.wants_close_on_refusal = _is_true(capabilities.get(b"authentication_failure_close"))
+        if tls.login:
+            connection.user = context.users.named(tls.login, is_loopback=connection.is_loopback)
+    elif credentials is not None:
         connection.user_name = credentials.name
         connection.wants_close_on_refusal = _is_true(capabilities.get(b"authentication_failure_close"))
         connection.user = context.users.authenticate(
@@ -115,10 +125,11 @@ def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
     if name not in context.turn.vhosts:
         raise HardError(NOT_ALLOWED, f"vhost {name} not found")
     limit = context.limits.max_connections
-    if limit > 0 and len(context.connections) > limit:
+    if limit > 0 and context.open_count >= limit:
         raise HardError(NOT_ALLOWED, f"connection refused: node connection limit ({limit}) is reached")
     connection.vhost_name = name
     connection.publisher = context.publisher(name, connection.user_name)
+    context.open_count += 1
     connection.enter(RUNNING)
     connection.outbox.method(0, CONNECTION_OPEN_OK, b"\x00")
     connection.touch()

@@ -10,18 +10,21 @@ import time
 
 import uvloop
 
-from broker.management.listener import Listener
+from broker.management.listener import Listener, addresses
 from broker.metrics.machine import Machine
-from broker.net.listener import bound_port, listen
+from broker.net.door import Door
+from broker.net.listener import AmqpListeners, bound_port
+from broker.net.tls import TlsError
 from broker.server.banner import StartReport, announce
 from broker.server.engine import Engine
 from broker.server.heart import Heart
 from broker.server.logs import set_up_logging
 from broker.server.notify import ServiceManager
 from broker.server.resources import ResourceMonitor
+from broker.server.tls_files import TlsFiles
 from broker.server.web import WebPorts
 from broker.settings.exposure import bind_refusal
-from broker.settings.model import Settings
+from broker.settings.model import OFF, Settings
 from broker.store.errors import StoreError
 
 LOG = logging.getLogger("broker.server")
@@ -60,9 +63,15 @@ class Daemon:
         self._began_s = time.monotonic()
         self._stop_wanted = asyncio.Event()
         self._manager = ServiceManager(os.environ)
+        self._ports: list[asyncio.Server | Door] = []
 
     async def serve(self) -> int:
         """Open everything, wait for a signal or a failure, close everything."""
+        try:
+            tls_files = TlsFiles(self._settings)
+        except TlsError as error:
+            LOG.critical("not started", extra={"reason": str(error)})
+            return EXIT_FAILED
         gc.disable()  # a million recovered messages hold no garbage; looking through them again and again takes long
         try:
             engine = Engine(self._settings)
@@ -74,12 +83,13 @@ class Daemon:
         monitor = ResourceMonitor(engine.context.alarms, machine, settings.limits, settings.store.segment_bytes)
         monitor.look(engine.context.clock.monotonic_s())  # before the first client can publish
         heart = Heart(engine.context, self._stop_wanted.set, monitor)
-        web = WebPorts(settings, engine)
-        self._catch_signals()
+        web = WebPorts(settings, engine, tls_files)
+        self._catch_signals(tls_files)
         try:
-            server = await self._open(engine, heart, web)
+            await self._open(engine, heart, web, tls_files)
         except OSError as error:
             LOG.critical("not started", extra={"reason": f"cannot listen: {error}"})
+            self._close_ports()
             await web.close()
             await heart.stop()
             engine.close()
@@ -89,18 +99,29 @@ class Daemon:
         gc.set_threshold(GC_THRESHOLD, 50, 50)
         gc.enable()
         await self._stop_wanted.wait()
-        return await self._close(server, engine, heart, web)
+        return await self._close(engine, heart, web)
 
-    async def _open(self, engine: Engine, heart: Heart, web: WebPorts) -> asyncio.Server:
+    async def _open(self, engine: Engine, heart: Heart, web: WebPorts, tls_files: TlsFiles) -> None:
         settings = self._settings
         await web.open()
         # Last of all: a client that reaches it finds everything behind it.
-        server = await listen(settings.bind, settings.port, engine.context, heart)
-        port = bound_port(server)
-        web.listeners.insert(0, Listener("amqp", settings.bind, port))
+        listeners = AmqpListeners(engine.context, heart, settings.amqp.max_connection_rate)
+        opened: list[Listener] = []
+        if settings.port != OFF:
+            server: asyncio.Server | Door = await listeners.listen(settings.bind, settings.port)
+            self._ports.append(server)
+            opened.append(Listener("amqp", settings.bind, bound_port(server)))
+        for number, listener in enumerate(settings.listeners.amqp):
+            host = listener.bind or settings.bind
+            tls = tls_files.of(f"listeners.amqp[{number}]")
+            server = await listeners.listen(host, listener.port, tls, has_proxy=listener.proxy_protocol)
+            self._ports.append(server)
+            opened.append(Listener("amqp" if tls is None else "amqp/ssl", host, bound_port(server), tls is not None))
+        web.listeners[:0] = opened
+        amqp = addresses(opened)
         announce(
             StartReport(
-                amqp=f"{settings.bind}:{port}",
+                amqp=amqp,
                 http=web.http_address,
                 metrics=web.metrics_address,
                 data_dir=engine.store.directory.path,
@@ -109,11 +130,11 @@ class Daemon:
                 start_ms=int((time.monotonic() - self._began_s) * 1000),
             )
         )
-        self._manager.ready(f"listening on {settings.bind}:{port}")
-        return server
+        self._manager.ready(f"listening on {amqp}")
 
-    def _catch_signals(self) -> None:
+    def _catch_signals(self, tls_files: TlsFiles) -> None:
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, tls_files.reload)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
 
@@ -124,10 +145,14 @@ class Daemon:
         LOG.info("stopping", extra={"signal": number.name})
         self._stop_wanted.set()
 
-    async def _close(self, server: asyncio.Server, engine: Engine, heart: Heart, web: WebPorts) -> int:
+    def _close_ports(self) -> None:
+        for port in self._ports:
+            port.close()
+
+    async def _close(self, engine: Engine, heart: Heart, web: WebPorts) -> int:
         """Stop accepting, close the clients with 320, sync, let go of the data directory."""
         self._manager.stopping()
-        server.close()
+        self._close_ports()
         engine.context.is_stopping = True
         connections = engine.context.connections
         engine.turn.begin()

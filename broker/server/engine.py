@@ -24,6 +24,7 @@ from broker.store.store import Store
 from broker.vhost.topology import TopologyJournal
 from broker.vhost.turn import Turn
 from broker.vhost.vhost import LogIds, VHost
+from broker.wire.tables import TableLimits
 
 LOG = logging.getLogger("broker.server")
 
@@ -149,6 +150,9 @@ def _limits(settings: Settings) -> ConnectionLimits:
         has_py_amqp_qos=amqp.py_amqp_qos,
         blocked_grace_s=amqp.blocked_grace_s,
         consumer_timeout_ms=round(amqp.consumer_timeout_s * 1000),
+        handshake_frame_max=amqp.handshake_frame_max,
+        unacked_per_channel=amqp.max_unacked_per_channel,
+        tables=TableLimits(amqp.max_table_depth, amqp.max_table_entries),
     )
 
 

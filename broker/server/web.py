@@ -1,5 +1,6 @@
 """The HTTP ports: API and metrics."""
 
+import asyncio
 import hashlib
 
 from aiohttp import web
@@ -7,30 +8,38 @@ from aiohttp import web
 from broker import __version__
 from broker.management.api_app import api_app
 from broker.management.facts import Facts
-from broker.management.listener import Listener
+from broker.management.listener import Listener, addresses
 from broker.management.metrics_app import metrics_app
 from broker.metrics.machine import Machine
 from broker.metrics.node import Node
 from broker.metrics.scrape import Scraper
+from broker.net.amqp_socket import Arrival
+from broker.net.complaints import Complaints
+from broker.net.connection_rate import ConnectionRate
+from broker.net.door import Door, open_sockets
+from broker.net.listener import bound_port
 from broker.server.engine import Engine, cluster_name, node_name
-from broker.settings.model import OFF, Settings
+from broker.server.tls_files import TlsFiles
+from broker.settings.model import OFF, HttpSettings, Listeners, Settings
 
 # A scrape or a list under way gets so long to end when the broker stops.
 LAST_ANSWERS_S = 1.0
+BACKLOG = 128
 
 
 class WebPorts:
-    """Opens and closes the two ports.
+    """Opens and closes the ports.
 
     Attributes:
-        listeners: Every open port of the broker, AMQP included: the daemon adds that one.
-        http_address: Address of the HTTP API as bound; empty while it is not open.
+        listeners: Every open port of the broker, AMQP included: the daemon adds those.
+        http_address: Addresses of the HTTP API as bound; empty while it is not open.
         metrics_address: The same of the metrics.
     """
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, tls_files: TlsFiles) -> None:
         """Build both applications over ``engine``."""
         self._settings = settings
+        self._tls_files = tls_files
         node = Node(
             name=node_name(),
             cluster_name=cluster_name(settings),
@@ -43,9 +52,12 @@ class WebPorts:
         self.listeners: list[Listener] = []
         facts = Facts(engine.context, node, self.listeners)
         scraper = Scraper(engine.turn, facts.peers, node, Machine(settings.data_dir), engine.context.clock)
-        self._api = api_app(facts)
+        self._api = api_app(facts, settings.http.max_body_bytes)
         self._metrics = metrics_app(scraper)
+        self._clock = engine.context.clock
+        self._complaints = Complaints()
         self._runners: list[web.AppRunner] = []
+        self._doors: list[Door] = []
         self.http_address = ""
         self.metrics_address = ""
 
@@ -55,22 +67,71 @@ class WebPorts:
         Raises:
             OSError: An address cannot be had.
         """
-        self.http_address = await self._serve("http", self._settings.http_port, self._api)
-        self.metrics_address = await self._serve("http/prometheus", self._settings.metrics_port, self._metrics)
+        settings = self._settings
+        listeners = settings.listeners
+        self.http_address = await self._serve("http", settings.http_port, listeners.http, self._api)
+        self.metrics_address = await self._serve("metrics", settings.metrics_port, listeners.metrics, self._metrics)
 
-    async def _serve(self, protocol: str, port: int, app: web.Application) -> str:
-        if port == OFF:
-            return ""
-        runner = web.AppRunner(app, access_log=None)
+    async def _serve(self, group: str, port: int, further: Listeners, app: web.Application) -> str:
+        http = self._settings.http
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=LAST_ANSWERS_S,
+            max_line_size=http.max_header_bytes,
+            max_field_size=http.max_header_bytes,
+            max_headers=http.max_headers,
+        )
         await runner.setup()
         self._runners.append(runner)
-        host = self._settings.bind
-        await web.TCPSite(runner, host, port, shutdown_timeout=LAST_ANSWERS_S).start()
-        bound = int(runner.addresses[0][1])
-        self.listeners.append(Listener(protocol, host, bound))
-        return f"{host}:{bound}"
+        suffix = "" if group == "http" else "/prometheus"
+        opened: list[Listener] = []
+        if port != OFF:
+            await web.TCPSite(runner, self._settings.bind, port).start()
+            opened.append(Listener(f"http{suffix}", self._settings.bind, int(runner.addresses[-1][1])))
+        for number, listener in enumerate(further):
+            host = listener.bind or self._settings.bind
+            tls = self._tls_files.of(f"listeners.{group}[{number}]")
+            door = Door(
+                await open_sockets(host, listener.port, BACKLOG),
+                lambda arrival: AnnouncedHandler(runner, arrival, http),
+                tls=tls,
+                has_proxy=listener.proxy_protocol,
+                limit_s=self._settings.amqp.handshake_timeout_s,
+                rate=ConnectionRate(self._settings.amqp.max_connection_rate),
+                complaints=self._complaints,
+                clock=self._clock,
+            )
+            self._doors.append(door)
+            scheme = "http" if tls is None else "https"
+            opened.append(Listener(f"{scheme}{suffix}", host, bound_port(door), tls is not None))
+        self.listeners += opened
+        return addresses(opened)
 
     async def close(self) -> None:
         """Close them; answers under way may end."""
+        for door in self._doors:
+            door.close()
         for runner in self._runners:
             await runner.cleanup()
+
+
+class AnnouncedHandler(web.RequestHandler):
+    """aiohttp's side of one connection that came through a door: its peer is the one that the door says."""
+
+    def __init__(self, runner: web.AppRunner, arrival: Arrival, limits: HttpSettings) -> None:
+        assert runner.server is not None
+        super().__init__(
+            runner.server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # as AppRunner passes it on
+            max_line_size=limits.max_header_bytes,
+            max_field_size=limits.max_header_bytes,
+            max_headers=limits.max_headers,
+        )
+        self._arrival = arrival
+
+    @property
+    def peername(self) -> tuple[str, int]:
+        """Where a request comes from; guest's loopback rule goes by it."""
+        return self._arrival.host, int(self._arrival.port)

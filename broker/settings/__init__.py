@@ -1,8 +1,9 @@
 """Settings: what an operator may choose, typed and frozen.
 
 ``model`` names every setting with its default, its limits and its meaning; ``load`` puts defaults, file, environment
-and flags on top of each other; ``sample`` writes the documented file that ``config/ponymq.toml`` is. A wrong key or
-value stops the start with one line: where it stands, the key, the value, and what was expected.
+and flags on top of each other; ``together`` finds settings that contradict each other; ``sample`` writes the documented
+file that ``config/ponymq.toml`` is. A wrong key or value stops the start with one line: where it stands, the key, the
+value, and what was expected.
 
 Only the server and the commands read settings; the other rooms are handed numbers (design: values, not settings).
 

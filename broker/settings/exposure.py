@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Collection
 
 from broker.settings.model import Settings
+from broker.settings.together import listeners_of
 
 
 def is_loopback(address: str) -> bool:
@@ -26,9 +27,14 @@ def bind_refusal(settings: Settings, user_names: Collection[str]) -> str | None:
         settings: The settings of this process.
         user_names: Every user that exists.
     """
-    if settings.allow_only_guest or is_loopback(settings.bind) or set(user_names) - {"guest"}:
+    if settings.allow_only_guest or set(user_names) - {"guest"}:
         return None
-    return (
-        f"bind = {settings.bind!r}: refused, because guest is the only user and its password is known to everybody; "
-        "choose default_user and default_pass on an empty data directory, or set allow_only_guest = true"
-    )
+    binds = [("bind", settings.bind)]
+    binds += [(f"{key}.bind", listener.bind) for key, listener in listeners_of(settings) if listener.bind]
+    for key, bind in binds:
+        if not is_loopback(bind):
+            return (
+                f"{key} = {bind!r}: refused, because guest is the only user and its password is known to everybody; "
+                "choose default_user and default_pass on an empty data directory, or set allow_only_guest = true"
+            )
+    return None

@@ -14,8 +14,9 @@ from typing import Final
 
 import msgspec
 
-from broker.settings.keys import SETTINGS, Setting
+from broker.settings.keys import GROUPS, SETTINGS, Setting, WrongValueError, flatten, nest
 from broker.settings.model import Settings
+from broker.settings.together import contradiction
 
 NOT_SETTINGS: Final = frozenset({"PONYMQ_CONFIG", "PONYMQ_EXPECT_COMPILED"})
 """Variables of ours that are not settings: where the file is, and what the test suite was promised."""
@@ -34,7 +35,6 @@ _FROM_NAMED_FILE: Final = {
     "PONYMQ_DEFAULT_USER_FILE": "default_user",
     "PONYMQ_DEFAULT_PASS_FILE": "default_pass",
 }
-_GROUPS: Final = frozenset(key.split(".")[0] for key in SETTINGS if "." in key)
 
 
 class SettingsError(Exception):
@@ -66,8 +66,11 @@ def load_settings(config_path: str | None, environ: Mapping[str, str], flags: Ma
             if setting is None:
                 raise SettingsError(_unknown("command line", key, raw, SETTINGS))
             values[key] = _read(setting, raw, f"command line: {key}")
-    _check_together(values)
-    return msgspec.convert(_nest(values), Settings)
+    settings = msgspec.convert(nest(values), Settings)
+    wrong = contradiction(settings)
+    if wrong is not None:
+        raise SettingsError(f"settings: {wrong}")
+    return settings
 
 
 def _from_file(path: str) -> dict[str, object]:
@@ -79,22 +82,12 @@ def _from_file(path: str) -> dict[str, object]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: is not TOML: {_one_line(str(error))}") from error
     values: dict[str, object] = {}
-    for key, raw in _flatten(table, ""):
+    for key, raw in flatten(table, "", GROUPS):
         setting = SETTINGS.get(key)
         if setting is None:
             raise SettingsError(_unknown(path, key, raw, SETTINGS))
         values[key] = _read(setting, raw, f"{path}: {key}", is_text=False)
     return values
-
-
-def _flatten(table: Mapping[str, object], prefix: str) -> list[tuple[str, object]]:
-    found: list[tuple[str, object]] = []
-    for name, value in table.items():
-        if isinstance(value, dict) and (value or prefix + name in _GROUPS):
-            found += _flatten(value, f"{prefix}{name}.")
-        else:
-            found.append((prefix + name, value))
-    return found
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
@@ -126,17 +119,25 @@ def _first_line(path: str, name: str) -> str:
 def _read(setting: Setting, raw: object, where: str, is_text: bool = True) -> object:
     try:
         return setting.read_text(raw) if isinstance(raw, str) and is_text else setting.read(raw)
-    except ValueError as error:
-        shown = "(hidden)" if setting.is_secret else _shown(raw)
-        raise SettingsError(f"{where} = {shown}: expected {setting.expected}") from error
+    except WrongValueError as error:
+        shown = (
+            "(hidden)"
+            if setting.is_secret or _may_be_secret(error.place)
+            else _shown(error.raw if error.place else raw)
+        )
+        raise SettingsError(f"{where}{_one_line(error.place)} = {shown}: expected {error.expected}") from error
 
 
 def _unknown(where: str, key: str, raw: object, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(key, list(known), n=1)
     advice = f"did you mean {close[0]}?" if close else "expected one of the keys of config/ponymq.toml"
-    # The value of a key nobody knows may well be a password under a misspelt name.
-    is_secret = "pass" in key.lower() or "secret" in key.lower()
-    return f"{where}: {_one_line(key)} = {'(hidden)' if is_secret else _shown(raw)}: there is no such setting; {advice}"
+    shown = "(hidden)" if _may_be_secret(key) else _shown(raw)
+    return f"{where}: {_one_line(key)} = {shown}: there is no such setting; {advice}"
+
+
+def _may_be_secret(key: str) -> bool:
+    """The value of a key nobody knows may well be a password under a misspelt name."""
+    return "pass" in key.lower() or "secret" in key.lower()
 
 
 def _shown(raw: object) -> str:
@@ -148,33 +149,3 @@ def _shown(raw: object) -> str:
 
 def _one_line(text: str) -> str:
     return text.encode("unicode_escape").decode("ascii")
-
-
-def _check_together(values: Mapping[str, object]) -> None:
-    def value_of(key: str) -> object:
-        return values.get(key, SETTINGS[key].default)
-
-    taken: dict[object, str] = {}
-    for key in ("port", "http_port", "metrics_port"):
-        port = value_of(key)
-        if isinstance(port, int) and port > 0 and port in taken:
-            raise SettingsError(f"settings: {key} = {port}: expected another port than {taken[port]}, which has it too")
-        taken[port] = key
-    segment_bytes, log_bytes = value_of("store.segment_bytes"), value_of("store.log_bytes")
-    if isinstance(segment_bytes, int) and isinstance(log_bytes, int) and log_bytes < 2 * segment_bytes:
-        raise SettingsError(
-            f"settings: store.log_bytes = {log_bytes}: expected at least two segments of store.segment_bytes = "
-            f"{segment_bytes}"
-        )
-
-
-def _nest(values: Mapping[str, object]) -> dict[str, object]:
-    nested: dict[str, object] = {}
-    groups: dict[str, dict[str, object]] = {}
-    for key, value in values.items():
-        group, dot, name = key.partition(".")
-        if dot:
-            groups.setdefault(group, {})[name] = value
-        else:
-            nested[key] = value
-    return nested | groups

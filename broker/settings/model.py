@@ -13,6 +13,10 @@ OFF: Final = -1
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json", "auto"]
 Interception = Literal["off", "keep", "overwrite"]
+TlsVersion = Literal["1.2", "1.3"]
+ClientCertificate = Literal["none", "optional", "required"]
+LoginFrom = Literal["off", "common_name", "distinguished_name", "subject_alternative_name"]
+NameKind = Literal["dns", "email", "ip", "uri"]
 
 
 class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,6 +29,98 @@ class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "text"
 
 
+class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another certificate of one listener, for clients that ask for another name (SNI)."""
+
+    name: Annotated[str, Meta(description="The name that clients ask for: mq.example.org, or *.example.org.")] = ""
+    certificate: Annotated[str, Meta(description="As of the listener, for this name.")] = ""
+    key: Annotated[str, Meta(description="As of the listener, for this name.")] = ""
+
+
+class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a listener with TLS shows its clients, and what it asks of them."""
+
+    certificate: Annotated[
+        str,
+        Meta(
+            description="PEM file with the certificate and, behind it, its chain. Without one there is no TLS here.",
+        ),
+    ] = ""
+    key: Annotated[str, Meta(description="PEM file with its private key; empty if it is in the same file.")] = ""
+    key_password_file: Annotated[
+        str, Meta(description="File whose first line unlocks the key; empty for a key in the clear.")
+    ] = ""
+    versions: Annotated[tuple[TlsVersion, ...], Meta(min_length=1, description="Versions of TLS that are spoken.")] = (
+        "1.2",
+        "1.3",
+    )
+    ciphers: Annotated[
+        str,
+        Meta(
+            description="Ciphers for TLS 1.2 in OpenSSL's notation; empty for Python's choice. Those of 1.3 are fixed.",
+        ),
+    ] = ""
+    client_certificate: Annotated[
+        ClientCertificate, Meta(description="Whether clients are asked for a certificate, and refused without one.")
+    ] = "none"
+    authorities: Annotated[
+        str,
+        Meta(description="PEM file with the authorities that may sign clients' certificates."),
+    ] = ""
+    login_from: Annotated[
+        LoginFrom,
+        Meta(description="Offer the mechanism EXTERNAL: the login is this part of the client's certificate."),
+    ] = "off"
+    login_name_kind: Annotated[
+        NameKind,
+        Meta(description="Which kind of alternative name is the login; the first of that kind in the certificate."),
+    ] = "dns"
+    hosts: Annotated[
+        tuple[HostSettings, ...],
+        Meta(max_length=1000, description="Other certificates, for clients that ask for other names (SNI)."),
+    ] = ()
+
+
+class ListenerSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """One port beside the plain one of its kind."""
+
+    port: Annotated[int, Meta(ge=0, le=65535, description="The port. 0 for any free one.")] = 0
+    bind: Annotated[str, Meta(description="The address that it listens on; empty for that of the setting bind.")] = ""
+    proxy_protocol: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Every connection begins with a PROXY protocol header, version 1 or 2, whose address is believed. "
+                "Only for a port that nobody but the proxy can reach."
+            )
+        ),
+    ] = False
+    tls: TlsSettings = TlsSettings()
+
+
+Listeners = tuple[ListenerSettings, ...]
+
+
+class ListenersSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Further ports: with TLS, behind a proxy, or on other addresses."""
+
+    amqp: Annotated[Listeners, Meta(max_length=100, description="AMQP ports beside that of the setting port.")] = ()
+    http: Annotated[Listeners, Meta(max_length=100, description="HTTP API ports beside http_port.")] = ()
+    metrics: Annotated[Listeners, Meta(max_length=100, description="Metrics ports beside metrics_port.")] = ()
+
+
+class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the HTTP ports bear from their clients."""
+
+    max_body_bytes: Annotated[int, Meta(ge=0, le=1_073_741_824, description="Largest body of one request.")] = (
+        16_777_216
+    )
+    max_headers: Annotated[int, Meta(ge=8, le=32_768, description="Headers of one request.")] = 128
+    max_header_bytes: Annotated[
+        int, Meta(ge=256, le=1_048_576, description="Size of one header, and of the line that has the path.")
+    ] = 8190
+
+
 class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What the AMQP port offers its clients, and what it bears from them."""
 
@@ -35,11 +131,15 @@ class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     frame_max: Annotated[
         int, Meta(ge=4096, le=16_777_216, description="Largest frame, in octets, that a client may negotiate.")
     ] = 131_072
+    handshake_frame_max: Annotated[
+        int, Meta(ge=4096, le=1_048_576, description="Largest frame, in octets, before the client has logged in.")
+    ] = 8192
     channel_max: Annotated[
         int, Meta(ge=1, le=65535, description="Highest channel number that a client may negotiate.")
     ] = 2047
     handshake_timeout_s: Annotated[
-        float, Meta(gt=0, le=3600, description="From the accepted socket to connection.open; then it is closed.")
+        float,
+        Meta(gt=0, le=3600, description="From the accepted socket, TLS included, to connection.open; then closed."),
     ] = 10.0
     max_message_bytes: Annotated[int, Meta(ge=1, le=536_870_912, description="Largest body of one message.")] = (
         16_777_216
@@ -47,9 +147,37 @@ class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     max_connections: Annotated[
         int, Meta(ge=0, le=10_000_000, description="Connections at one time; 0 for as many as the system has files.")
     ] = 0
+    max_connection_rate: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description=(
+                "Connections per second from one address, on an average of ten seconds; those above are closed at "
+                "once. 0 for no limit."
+            ),
+        ),
+    ] = 1000
     max_consumers_per_channel: Annotated[
         int, Meta(ge=0, le=10_000_000, description="Consumers on one channel; 0 for no limit.")
     ] = 0
+    max_unacked_per_channel: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000_000,
+            description=(
+                "Deliveries that are out on one channel and not acknowledged; there are no more until some are. "
+                "0 for no limit."
+            ),
+        ),
+    ] = 10_000_000
+    max_table_depth: Annotated[
+        int, Meta(ge=2, le=32, description="How deep the tables in arguments and message headers may be nested.")
+    ] = 32
+    max_table_entries: Annotated[
+        int, Meta(ge=16, le=32_768, description="Values in one such table, nested ones included.")
+    ] = 32_768
     blocked_grace_s: Annotated[
         float,
         Meta(
@@ -170,10 +298,15 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             min_length=1,
-            description="The address every port listens on; 0.0.0.0 or :: for all of the machine's addresses.",
+            description="The address that ports listen on; 0.0.0.0 or :: for all of the machine's addresses.",
         ),
     ] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535, description="AMQP. 0 for any free port.")] = 5672
+    port: Annotated[
+        int,
+        Meta(
+            ge=OFF, le=65535, description='AMQP without TLS. 0 for any free port, "off" if listeners.amqp has another.'
+        ),
+    ] = 5672
     http_port: Annotated[int, Meta(ge=OFF, le=65535, description='HTTP API. 0 for any free port, "off" for none.')] = (
         15672
     )
@@ -201,7 +334,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 2.0
     uvloop: Annotated[bool, Meta(description="Run on uvloop; false for asyncio's own loop, which is slower.")] = True
     log: LogSettings = LogSettings()
+    listeners: ListenersSettings = ListenersSettings()
     amqp: AmqpSettings = AmqpSettings()
+    http: HttpSettings = HttpSettings()
     limits: LimitSettings = LimitSettings()
     interceptors: InterceptorSettings = InterceptorSettings()
     store: StoreSettings = StoreSettings()

@@ -25,7 +25,7 @@ from broker.vhost.vhost import VHost
 from broker.wire.arguments import ArgumentReader
 from broker.wire.octets import shortstr
 from broker.wire.properties import PropertyScanner, rewritten
-from broker.wire.tables import check_table, decode_table
+from broker.wire.tables import CODEC_LIMITS, TableLimits, check_table, decode_table
 
 # Routes kept. Keys that never come back (a topic with a number in it) must not fill the memory: swept when full.
 ROUTE_CACHE_SIZE: Final = 10_000
@@ -85,9 +85,10 @@ class Publisher:
         targets: The queues it goes to.
     """
 
-    def __init__(self, vhost: VHost, user_name: bytes) -> None:
+    def __init__(self, vhost: VHost, user_name: bytes, tables: TableLimits = CODEC_LIMITS) -> None:
         self.vhost: Final = vhost
         self._user_name: Final = user_name
+        self._tables: Final = tables
         self._routes: dict[bytes, Route] = {}
         self._version: i64 = -1
         self._nothing: Final[list[Queue]] = []
@@ -167,7 +168,7 @@ class Publisher:
         if scanner.expiration_start:
             ttl_ms = read_expiration(header[scanner.expiration_start : scanner.expiration_end])
         if scanner.headers_start:
-            check_table(header, scanner.headers_start, scanner.headers_end)
+            check_table(header, scanner.headers_start, scanner.headers_end, self._tables)
             if route.depends_on_headers or has_more_keys(header):
                 headers = decode_table(header, scanner.headers_start, scanner.headers_end)
                 queues = self._route_by_headers(route, headers)

@@ -11,7 +11,7 @@ from mypy_extensions import i64, mypyc_attr
 from broker.core.arguments import Table, erlang_octets
 from broker.core.errors import FRAME_ERROR, HardError
 from broker.wire.octets import get_u16, get_u32
-from broker.wire.tables import decode_table, undecodable
+from broker.wire.tables import CODEC_LIMITS, TableLimits, decode_table, undecodable
 
 
 @final
@@ -22,8 +22,9 @@ class ArgumentReader:
     Every read checks the octets that are left and raises HardError 501 if they do not suffice.
     """
 
-    def __init__(self, payload: bytes) -> None:
+    def __init__(self, payload: bytes, tables: TableLimits = CODEC_LIMITS) -> None:
         self.payload: Final = payload
+        self._tables: Final = tables
         self.pos: i64 = 4
 
     def _take(self, count: i64) -> i64:
@@ -72,7 +73,7 @@ class ArgumentReader:
         """A field table."""
         size = self.long()
         start = self._take(size)
-        return decode_table(self.payload, start, start + size)
+        return decode_table(self.payload, start, start + size, self._tables)
 
     def end(self) -> None:
         """There must be nothing more: octets left over are as wrong as octets missing."""

@@ -38,23 +38,42 @@ _SHOWN_OCTETS: Final = 113
 _MAX_NAME_BYTES: Final = 255
 
 
-def decode_table(data: bytes, start: i64, end: i64) -> Table:
+@final
+@mypyc_attr(native_class=True)
+class TableLimits:
+    """How much a peer may put into one table; at most what the codec bears itself.
+
+    Attributes:
+        depth: Of nesting; the outermost table is 1.
+        items: Values, nested ones included.
+    """
+
+    def __init__(self, depth: i64, items: i64) -> None:
+        self.depth: Final[i64] = min(depth, MAX_TABLE_DEPTH)
+        self.items: Final[i64] = min(items, MAX_TABLE_ITEMS)
+
+
+# What was once accepted and stored must be read again, whatever peers are allowed by now.
+CODEC_LIMITS: Final = TableLimits(MAX_TABLE_DEPTH, MAX_TABLE_ITEMS)
+
+
+def decode_table(data: bytes, start: i64, end: i64, limits: TableLimits = CODEC_LIMITS) -> Table:
     """Read the table in ``data[start:end]``, the octets after its length.
 
     Of repeated names the last one wins. Names are not required to be UTF-8.
 
     Raises:
         HardError: 501, a length beyond its table, an unknown letter or a float that is not a number;
-            502, more than MAX_TABLE_DEPTH or MAX_TABLE_ITEMS.
+            502, deeper or larger than ``limits``.
     """
     if start == end:
         return {}
     if start < 0 or end > len(data) or start > end:
         raise undecodable(data, start, end)
-    return _TableReader(data, start, end).read_table(end, 1)
+    return _TableReader(data, start, end, limits).read_table(end, 1)
 
 
-def check_table(data: bytes, start: i64, end: i64) -> None:
+def check_table(data: bytes, start: i64, end: i64, limits: TableLimits = CODEC_LIMITS) -> None:
     """Refuse what ``decode_table`` refuses, without making the table: for headers that are only passed on.
 
     Raises:
@@ -64,7 +83,7 @@ def check_table(data: bytes, start: i64, end: i64) -> None:
         return
     if start < 0 or end > len(data) or start > end:
         raise undecodable(data, start, end)
-    _TableReader(data, start, end).check_table(end, 1)
+    _TableReader(data, start, end, limits).check_table(end, 1)
 
 
 def encode_table(table: Table) -> bytes:
@@ -85,12 +104,12 @@ def undecodable(data: bytes, start: i64, end: i64) -> HardError:
     return HardError(FRAME_ERROR, "cannot decode <<" + ",".join([str(octet) for octet in shown]) + ">>")
 
 
-def _too_deep() -> HardError:
-    return HardError(SYNTAX_ERROR, f"field table is nested deeper than {MAX_TABLE_DEPTH} levels")
+def _too_deep(limit: i64) -> HardError:
+    return HardError(SYNTAX_ERROR, f"field table is nested deeper than {limit} levels")
 
 
-def _too_many() -> HardError:
-    return HardError(SYNTAX_ERROR, f"field table has more than {MAX_TABLE_ITEMS} values")
+def _too_many(limit: i64) -> HardError:
+    return HardError(SYNTAX_ERROR, f"field table has more than {limit} values")
 
 
 @final
@@ -103,17 +122,19 @@ class _TableReader:
         items: Values read so far.
     """
 
-    def __init__(self, data: bytes, start: i64, end: i64) -> None:
+    def __init__(self, data: bytes, start: i64, end: i64, limits: TableLimits) -> None:
         self.data: Final = data
         self.start: Final[i64] = start
         self.end: Final[i64] = end
         self.position: i64 = start
         self.items: i64 = 0
+        self.max_depth: Final[i64] = limits.depth
+        self.max_items: Final[i64] = limits.items
 
     def read_table(self, end: i64, depth: i64) -> Table:
         """Read pairs up to ``end``."""
-        if depth > MAX_TABLE_DEPTH:
-            raise _too_deep()
+        if depth > self.max_depth:
+            raise _too_deep(self.max_depth)
         data = self.data
         table: Table = {}
         while self.position < end:
@@ -128,8 +149,8 @@ class _TableReader:
 
     def read_array(self, end: i64, depth: i64) -> list[Field]:
         """Read values up to ``end``."""
-        if depth > MAX_TABLE_DEPTH:
-            raise _too_deep()
+        if depth > self.max_depth:
+            raise _too_deep(self.max_depth)
         items: list[Field] = []
         while self.position < end:
             items.append(self.read_value(end, depth))
@@ -138,8 +159,8 @@ class _TableReader:
     def read_value(self, end: i64, depth: i64) -> Field:
         """Read a letter and its value, ordered by how often clients send them."""
         self.items += 1
-        if self.items > MAX_TABLE_ITEMS:
-            raise _too_many()
+        if self.items > self.max_items:
+            raise _too_many(self.max_items)
         data = self.data
         if self.position >= end:
             raise self.bad()
@@ -187,8 +208,8 @@ class _TableReader:
 
     def check_table(self, end: i64, depth: i64) -> None:
         """Go over pairs up to ``end``."""
-        if depth > MAX_TABLE_DEPTH:
-            raise _too_deep()
+        if depth > self.max_depth:
+            raise _too_deep(self.max_depth)
         data = self.data
         while self.position < end:
             name_end: i64 = self.position + 1 + i64(data[self.position])
@@ -200,8 +221,8 @@ class _TableReader:
     def check_value(self, end: i64, depth: i64) -> None:
         """Go over a letter and its value."""
         self.items += 1
-        if self.items > MAX_TABLE_ITEMS:
-            raise _too_many()
+        if self.items > self.max_items:
+            raise _too_many(self.max_items)
         data = self.data
         if self.position >= end:
             raise self.bad()
@@ -229,8 +250,8 @@ class _TableReader:
             self.check_table(self.read_length(end), depth + 1)
         elif letter == 65:  # A
             nested_end = self.read_length(end)
-            if depth + 1 > MAX_TABLE_DEPTH:
-                raise _too_deep()
+            if depth + 1 > self.max_depth:
+                raise _too_deep(self.max_depth)
             while self.position < nested_end:
                 self.check_value(nested_end, depth + 1)
         else:
@@ -284,7 +305,7 @@ class _TableWriter:
     def table(self, table: Table, depth: i64) -> bytes:
         """Length and pairs."""
         if depth > MAX_TABLE_DEPTH:
-            raise _too_deep()
+            raise _too_deep(MAX_TABLE_DEPTH)
         parts: list[bytes] = []
         for name, field in table.items():
             if len(name) > _MAX_NAME_BYTES:
@@ -298,7 +319,7 @@ class _TableWriter:
         """Letter and value."""
         self.items += 1
         if self.items > MAX_TABLE_ITEMS:
-            raise _too_many()
+            raise _too_many(MAX_TABLE_ITEMS)
         kind = field.kind
         letter = kind.encode("ascii")
         value = field.value
@@ -339,7 +360,7 @@ class _TableWriter:
     def array(self, items: list[Field], depth: i64) -> bytes:
         """Length and values."""
         if depth > MAX_TABLE_DEPTH:
-            raise _too_deep()
+            raise _too_deep(MAX_TABLE_DEPTH)
         parts: list[bytes] = []
         for item in items:
             parts.append(self.value(item, depth))  # a comprehension over a method call gains nothing

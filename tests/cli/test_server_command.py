@@ -49,7 +49,7 @@ def test_the_environment_stands_below_the_flags(started: list[Settings]) -> None
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--port", "x"], "ponymq: command line: port = 'x': expected a whole number from 0 to 65535\n"),
+        (["--port", "x"], "ponymq: command line: port = 'x': expected a whole number from 0 to 65535, or \"off\"\n"),
         (
             ["--set", "nonsense"],
             "ponymq: command line: --set 'nonsense': expected KEY=VALUE, such as log.level=debug\n",

@@ -104,7 +104,7 @@ class Client:
         properties: FieldTable | None = None,
     ) -> None:
         self.transport = Sink()
-        self.connection = Connection(broker.context, self.transport, peer, is_loopback=True)
+        self.connection = Connection(broker.context, self.transport, peer, is_loopback=True, listener="127.0.0.1:5672")
         password = {"guest": "guest", "eve": "apple"}[user]
         self.connection.feed(ProtocolHeader(0, 9, 1).marshal())
         self.tell(

@@ -11,7 +11,7 @@ from typing import Any
 import pamqp.frame
 from pamqp import body, commands, header
 
-from broker.net.listener import bound_port, listen
+from broker.net.listener import AmqpListeners, bound_port
 from broker.protocol.connection import Connection
 from broker.queues.queue import Queue
 from broker.server.engine import Engine
@@ -40,6 +40,7 @@ class Port:
     """A broker that listens on a free port of loopback."""
 
     def __init__(self, data_dir: Path, amqp: AmqpSettings) -> None:
+        self.amqp = amqp
         self.engine = Engine(Settings(data_dir=str(data_dir), amqp=amqp))
         self.failures: list[str] = []
         self.peers: list[Peer] = []
@@ -47,7 +48,8 @@ class Port:
     async def open(self) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self.failures.append(str(context)))
         self.heart = Heart(self.engine.context, lambda: self.failures.append("the store has failed"))
-        self.server = await listen("127.0.0.1", 0, self.engine.context, self.heart)
+        self.listeners = AmqpListeners(self.engine.context, self.heart, self.amqp.max_connection_rate)
+        self.server = await self.listeners.listen("127.0.0.1", 0)
         self.number = bound_port(self.server)
 
     async def close(self) -> None:

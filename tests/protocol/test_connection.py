@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pamqp import body, commands, header
 
-from broker.protocol.connection import CHOKE_BYTES, EARLY_FRAME_MAX, OUTBOX_LIMIT
+from broker.protocol.connection import CHOKE_BYTES, OUTBOX_LIMIT
 from broker.protocol.states import CLOSING, RUNNING
 from tests.protocol.stranger import HEADER, Close, Stranger
 from tests.queues.scene import Scene
@@ -93,7 +93,7 @@ def test_silence_before_open_ends_after_the_handshake_time(scene: Scene) -> None
 def test_frame_before_tune_ok_may_not_be_larger_than_the_minimum(scene: Scene) -> None:
     peer = Stranger(scene).start()
     peer.heard.clear()
-    peer.connection.feed(struct.pack(">BHI", 1, 0, EARLY_FRAME_MAX + 1))
+    peer.connection.feed(struct.pack(">BHI", 1, 0, 8192 + 1))
     assert peer.closes() == []  # nothing is said before the login is known
     peer.tick(3.0)
     assert peer.is_aborted

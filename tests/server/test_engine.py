@@ -6,7 +6,7 @@ import pytest
 
 from broker.core.arguments import Field, Table, octets
 from broker.definitions.journal import topology_records
-from broker.net.amqp_socket import AmqpSocket, Attendant
+from broker.net.amqp_socket import AmqpSocket, Attendant, Entrance
 from broker.server.engine import CAPABILITIES, Engine, server_properties
 from broker.settings.model import AmqpSettings, Settings
 from broker.store.errors import StoreError
@@ -144,7 +144,7 @@ class Nobody(Attendant):
 async def test_peer_that_the_kernel_accepted_while_the_broker_stops_is_not_let_in(tmp_path: Path) -> None:
     engine = Engine(Settings(data_dir=str(tmp_path / "data")))
     engine.context.is_stopping = True
-    socket, door = AmqpSocket(engine.context, Nobody()), Door()
+    socket, door = AmqpSocket(engine.context, Nobody(), Entrance()), Door()
     socket.connection_made(door)
     socket.data_received(b"AMQP\x00\x00\x09\x01")
     socket.connection_lost(None)

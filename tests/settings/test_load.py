@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec.inspect import IntType
 
 from broker.settings.keys import SETTINGS
 from broker.settings.load import SettingsError, load_settings
-from broker.settings.model import OFF, Settings
+from broker.settings.model import OFF, HostSettings, ListenerSettings, Settings, TlsSettings
 
 
 def written(tmp_path: Path, text: str) -> str:
@@ -51,8 +52,11 @@ def test_every_setting_is_reached_from_the_environment_by_its_name(key: str) -> 
     value: object
     if isinstance(default, bool):
         text, value = ("false", False) if default else ("true", True)
+    elif setting.items:
+        text, value = "[{port = 5671}]", (ListenerSettings(port=5671),)
     elif isinstance(default, int | float):
-        value = default + 1
+        is_highest = isinstance(setting.kind, IntType) and default == setting.kind.le
+        value = default - 1 if is_highest else default + 1
         text = str(value)
     elif isinstance(default, tuple):
         text, value = "ann, bob", ("ann", "bob")
@@ -106,7 +110,7 @@ def test_a_file_that_is_not_there_or_not_utf8_is_refused(tmp_path: Path) -> None
     [
         ("PONYMQ_PORT", "many", "environment: PONYMQ_PORT = 'many': expected a whole number from 0 to 65535"),
         ("PONYMQ_PORT", "\u0665", "environment: PONYMQ_PORT = '\u0665': expected a whole number"),
-        ("PONYMQ_PORT", "off", "environment: PONYMQ_PORT = 'off': expected a whole number from 0 to 65535"),
+        ("PONYMQ_PORT", "off", 'settings: port = "off": expected a port, because listeners.amqp has none either'),
         ("PONYMQ_SHUTDOWN_GRACE_S", "inf", "environment: PONYMQ_SHUTDOWN_GRACE_S = 'inf': expected a number"),
         ("PONYMQ_UVLOOP", "perhaps", "environment: PONYMQ_UVLOOP = 'perhaps': expected true or false"),
         (
@@ -187,3 +191,97 @@ def test_rabbitmqs_variables_stand_below_the_file(tmp_path: Path) -> None:
 def test_a_line_break_in_a_key_or_value_does_not_make_a_second_line(tmp_path: Path) -> None:
     assert re.search(r"\\n", refusal(written(tmp_path, '"a\\nb" = 1')))
     assert re.search(r"\\n", refusal(environ={"PONYMQ_BIND_TO": "a\nb"}))
+
+
+LISTENERS = """
+[[listeners.amqp]]
+port = 5671
+tls.certificate = "/etc/server.pem"
+tls.versions = ["1.3"]
+tls.client_certificate = "required"
+tls.authorities = "/etc/clients.pem"
+tls.login_from = "common_name"
+tls.hosts = [{ name = "*.example.org", certificate = "/etc/other.pem" }]
+
+[[listeners.amqp]]
+bind = "::1"
+port = 5671
+proxy_protocol = true
+
+[[listeners.http]]
+port = 15671
+[listeners.http.tls]
+certificate = "/etc/server.pem"
+"""
+
+
+def test_listeners_are_tables_of_the_file(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, LISTENERS), {}, {"port": "off"})
+    secured, proxied = settings.listeners.amqp
+    assert secured.tls == TlsSettings(
+        certificate="/etc/server.pem",
+        versions=("1.3",),
+        client_certificate="required",
+        authorities="/etc/clients.pem",
+        login_from="common_name",
+        hosts=(HostSettings(name="*.example.org", certificate="/etc/other.pem"),),
+    )
+    assert proxied == ListenerSettings(port=5671, bind="::1", proxy_protocol=True)
+    assert settings.listeners.http == (ListenerSettings(port=15671, tls=TlsSettings(certificate="/etc/server.pem")),)
+    assert settings.port == OFF
+
+
+def test_listeners_may_be_given_as_one_toml_value_in_the_environment_and_as_a_flag() -> None:
+    text = '[{port = 5671, tls.certificate = "a.pem"}]'
+    expected = (ListenerSettings(port=5671, tls=TlsSettings(certificate="a.pem")),)
+    assert load_settings(None, {"PONYMQ_LISTENERS_AMQP": text}, {}).listeners.amqp == expected
+    assert load_settings(None, {}, {"listeners.metrics": text}).listeners.metrics == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("port = 70000", "listeners.amqp[0].port = 70000: expected a whole number from 0 to 65535"),
+        ("port = 'off'", "listeners.amqp[0].port = 'off': expected a whole number from 0 to 65535"),
+        ("prot = 5671", "listeners.amqp[0].prot = 5671: expected one of the keys port, bind, proxy_protocol, tls."),
+        ("tls.cert = 'a'", "listeners.amqp[0].tls.cert = 'a': expected one of the keys port"),
+        ("tls = 3", "listeners.amqp[0].tls = 3: expected one of the keys port"),
+        ("tls.versions = ['1.1']", "listeners.amqp[0].tls.versions = a list: expected a list of any of 1.2, 1.3"),
+        ("tls.versions = []", "listeners.amqp[0].tls.versions = a list: expected a list of any of 1.2, 1.3"),
+        ("tls.hosts = [{ nam = 'x' }]", "listeners.amqp[0].tls.hosts[0].nam = 'x': expected one of the keys name"),
+        ("tls.key_password = 's3cret'", "listeners.amqp[0].tls.key_password = (hidden): expected one of the keys"),
+    ],
+)
+def test_a_wrong_value_of_a_listener_is_named_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    path = written(tmp_path, f"[[listeners.amqp]]\n{text}\n")
+    assert refusal(path).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize("text", ["5671", "[5671]", "[{port = 5671}", "]\nport = 1"])
+def test_a_text_that_is_no_list_of_tables_is_refused(text: str) -> None:
+    said = refusal(environ={"PONYMQ_LISTENERS_AMQP": text})
+    assert said.startswith("environment: PONYMQ_LISTENERS_AMQP = ")
+    assert "expected a list of tables with any of port, bind, proxy_protocol, tls.certificate" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("port = 5672", "listeners.amqp[0].port = 5672: expected another port than port, which has it too"),
+        ("tls.key = 'k'", 'listeners.amqp[0].tls.certificate = "": expected a file, because other keys'),
+        (
+            "tls = {certificate = 'c', client_certificate = 'optional'}",
+            "listeners.amqp[0].tls.authorities = \"\": expected a file, because client_certificate is 'optional'",
+        ),
+        (
+            "tls = {certificate = 'c', login_from = 'common_name'}",
+            "listeners.amqp[0].tls.client_certificate = 'none': expected optional or required, because login_from",
+        ),
+        (
+            "tls = {certificate = 'c', hosts = [{name = 'a.*', certificate = 'c'}]}",
+            "listeners.amqp[0].tls.hosts[0].name = 'a.*': expected a name such as",
+        ),
+    ],
+)
+def test_settings_of_a_listener_that_contradict_each_other_are_refused(text: str, message: str) -> None:
+    assert refusal(environ={"PONYMQ_LISTENERS_AMQP": f"[{{{text}}}]"}).startswith(f"settings: {message}")
