@@ -1,0 +1,113 @@
+"""Patterns of policies: regular expressions from people who ask the broker to run them over names clients choose.
+
+Python's ``re`` backtracks, and while it does nothing else in this process runs. So before an expression is taken, the
+ways in which it could try to match a name are estimated, and one that has too many of them is refused.
+"""
+
+import re
+from typing import Final
+
+from mypy_extensions import i64
+
+LONGEST_PATTERN: Final = 1000
+LONGEST_NAME: Final = 256  # octets of a name, and so about the ways in which one repetition can divide it
+# A quarter of a second of matching at the worst. Three repetitions in an anchored expression, two elsewhere.
+MOST_WAYS: Final = 2**26
+
+_QUANTIFIERS: Final = "*+?{"
+
+
+def compiled_pattern(text: str) -> re.Pattern[bytes]:
+    """The expression, to be searched in the octets of a name. Not anchored, as RabbitMQ's are not.
+
+    Raises:
+        ValueError: It is no expression, or could take too long. The text says which.
+    """
+    if len(text) > LONGEST_PATTERN:
+        raise ValueError(f"longer than {LONGEST_PATTERN} characters")
+    octets = text.encode()
+    try:
+        compiled = re.compile(octets)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    if re.search(rb"\\[1-9]|\(\?P=|\(\?\(", octets):
+        raise ValueError("references to groups are not supported")
+    estimate = _Estimate(text)
+    if estimate.ways() > MOST_WAYS:
+        raise ValueError("it could take too long: too many repetitions or alternatives")
+    return compiled
+
+
+class _Estimate:
+    """Reads an expression that compiles, and counts the ways to match a name.
+
+    Things in a row multiply, alternatives add up, a repetition has as many ways as the name has places to end it. The
+    repetition of something that has several ways itself has exponentially many.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text: Final = text
+        self._at: i64 = 0
+
+    def ways(self) -> int:
+        """All of them; an expression without an anchor is tried at each place of the name."""
+        ways = self._alternatives()
+        return ways if self._text.startswith(("^", "\\A")) and "|" not in self._text else ways * LONGEST_NAME
+
+    def _alternatives(self) -> int:
+        """Up to the end, or the closing parenthesis of the group."""
+        text = self._text
+        total = 0
+        row = 1
+        while self._at < len(text) and text[self._at] != ")":
+            if text[self._at] == "|":
+                self._at += 1
+                total += row
+                row = 1
+            else:
+                row = min(row * self._repeated(self._item()), MOST_WAYS + 1)
+        return min(total + row, MOST_WAYS + 1)
+
+    def _item(self) -> int:
+        """One character, class or group, without what follows it."""
+        text = self._text
+        first = text[self._at]
+        self._at += 1
+        if first == "\\":
+            self._at += 1
+        elif first == "[":
+            self._skip_class()
+        elif first == "(":
+            if text.startswith("?#", self._at):
+                self._at = text.index(")", self._at) + 1
+                return 1
+            ways = self._alternatives()
+            self._at += 1
+            return ways
+        return 1
+
+    def _skip_class(self) -> None:
+        text = self._text
+        if text.startswith("^", self._at):
+            self._at += 1
+        if text.startswith("]", self._at):
+            self._at += 1
+        while text[self._at] != "]":
+            self._at += 2 if text[self._at] == "\\" else 1
+        self._at += 1
+
+    def _repeated(self, ways: int) -> int:
+        """What follows an item may repeat it. A brace that is no repetition is taken for one, to be safe."""
+        text = self._text
+        if self._at >= len(text) or text[self._at] not in _QUANTIFIERS:
+            return ways
+        quantifier = text[self._at]
+        self._at += 1
+        if quantifier == "{":
+            while self._at < len(text) and text[self._at - 1] != "}":
+                self._at += 1
+        if self._at < len(text) and text[self._at] in "?+":
+            self._at += 1  # lazy or possessive: another order of the same ways
+        if quantifier == "?":
+            return ways + 1
+        return MOST_WAYS + 1 if ways > 1 else LONGEST_NAME
