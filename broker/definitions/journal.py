@@ -14,6 +14,7 @@ from broker.definitions.records import (
     DefaultQueueTypeRecord,
     ExchangeGone,
     ExchangeRecord,
+    LocalRecord,
     PolicyGone,
     PolicyRecord,
     QueueGone,
@@ -21,7 +22,6 @@ from broker.definitions.records import (
     Record,
     UserLimitsRecord,
     VHostLimitsRecord,
-    VHostRecord,
     decode_record,
     encode_record,
     pack_table,
@@ -241,7 +241,7 @@ class TopologyReader:
             self.left_out += 1
             LOG.error("a record of the topology was left out", extra={"reason": str(error), "octets": len(octets)})
 
-    def _apply_record(self, record: VHostRecord) -> None:
+    def _apply_record(self, record: LocalRecord) -> None:
         vhost = self._turn.vhosts.get(record.vhost)
         if vhost is None:
             # Another default_vhost than on the last start: what is in the old one is not given up for that.

@@ -111,7 +111,7 @@ class DefaultQueueTypeRecord(msgspec.Struct, array_like=True, tag="default-queue
 
 
 # What belongs to one vhost.
-VHostRecord = (
+LocalRecord = (
     ExchangeRecord
     | ExchangeGone
     | QueueRecord
@@ -123,7 +123,7 @@ VHostRecord = (
     | VHostLimitsRecord
     | DefaultQueueTypeRecord
 )
-Record = VHostRecord | UserLimitsRecord
+Record = LocalRecord | UserLimitsRecord
 
 encode_record = msgspec.msgpack.Encoder().encode
 decode_record = msgspec.msgpack.Decoder(Record).decode

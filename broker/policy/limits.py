@@ -4,6 +4,7 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
+from broker.policy.keys import MAX_NUMBER
 from broker.policy.policy import PolicyRefused, validation_failed
 from broker.policy.term import printed_json
 
@@ -106,6 +107,6 @@ def read_user_limit(name: str, value: object) -> int:
 def _objection(name: str, value: object, known: list[str], where: str) -> str:
     if name not in known:
         return f"Unrecognised terms [{{{printed_json(name)},{printed_json(value)}}}] in {where}"
-    if isinstance(value, bool) or not isinstance(value, int) or not -(2**53) <= value <= 2**53:
+    if isinstance(value, bool) or not isinstance(value, int) or not -MAX_NUMBER <= value <= MAX_NUMBER:
         return f"{name} should be a number, actually was {printed_json(value)}"
     return ""

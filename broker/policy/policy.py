@@ -5,7 +5,7 @@ from typing import Final, cast, final
 from mypy_extensions import i64, mypyc_attr
 
 from broker.core.arguments import Field, Table
-from broker.policy.keys import POLICY_KEYS, UNSUPPORTED
+from broker.policy.keys import MAX_NUMBER, POLICY_KEYS, UNSUPPORTED
 from broker.policy.pattern import compiled_pattern
 from broker.policy.term import printed_json
 
@@ -99,14 +99,15 @@ def read_policy(vhost_name: str, name: str, document: dict[str, object], is_oper
     """
     pattern = document.get("pattern")
     apply_to = document.get("apply-to", ALL)
-    priority = _number(document.get("priority", 0))
+    given_priority = document.get("priority", 0)
+    priority = _whole_number(given_priority)
     definition: Table = {}
     objections = [
         "" if 0 < len(name.encode("utf-8", "replace")) <= LONGEST_NAME else "the name must have 1 to 255 octets",
         _read_definition(document.get("definition"), is_operator, definition),
         _apply_to_objection(apply_to),
         _pattern_objection(pattern),
-        "" if isinstance(priority, int) else f"priority should be a number, actually was {printed_json(priority)}",
+        "" if priority is not None else f"priority should be a number, actually was {printed_json(given_priority)}",
     ]
     lines = [objection for objection in objections if objection]
     if lines:
@@ -173,14 +174,11 @@ def _pattern_objection(value: object) -> str:
     return ""
 
 
-def _number(value: object) -> object:
-    """The number in a string, and anything else as it is; a truth value is no number."""
-    if isinstance(value, bool):
-        return str(value).lower()
+def _whole_number(value: object) -> int | None:
+    """The number, which may be in a string; None for anything else, and for one that no priority needs."""
     if isinstance(value, str):
         digits = value.removeprefix("-")
-        if digits.isascii() and digits.isdigit() and len(digits) <= 15:
-            return int(value)
-    if isinstance(value, int) and not -(2**53) <= value <= 2**53:
-        return str(value)
-    return value
+        return int(value) if digits.isascii() and digits.isdigit() and len(digits) <= 15 else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if -MAX_NUMBER <= value <= MAX_NUMBER else None

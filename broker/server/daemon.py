@@ -74,7 +74,7 @@ class Daemon:
         monitor = ResourceMonitor(engine.context.alarms, machine, settings.limits, settings.store.segment_bytes)
         monitor.look(engine.context.clock.monotonic_s())  # before the first client can publish
         heart = Heart(engine.context, self._stop_wanted.set, monitor)
-        web = WebPorts(settings, engine)
+        web = WebPorts(settings, engine, heart.attend)
         self._catch_signals()
         try:
             server = await self._open(engine, heart, web)

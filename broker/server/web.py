@@ -2,6 +2,7 @@
 
 import hashlib
 import socket
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -29,8 +30,8 @@ class WebPorts:
         metrics_address: The same of the metrics.
     """
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
-        """Build both applications over ``engine``."""
+    def __init__(self, settings: Settings, engine: Engine, attend: Callable[[], None]) -> None:
+        """Build both applications over ``engine``; ``attend`` is called after each turn that a request makes."""
         self._settings = settings
         node = Node(
             name=f"ponymq@{socket.gethostname()}",
@@ -42,7 +43,7 @@ class WebPorts:
             started_s=engine.context.clock.monotonic_s(),
         )
         self.listeners: list[Listener] = []
-        facts = Facts(engine.context, node, self.listeners)
+        facts = Facts(engine.context, node, self.listeners, attend)
         scraper = Scraper(engine.turn, facts.peers, node, Machine(settings.data_dir), engine.context.clock)
         self._api = api_app(facts)
         self._metrics = metrics_app(scraper)
