@@ -5,6 +5,7 @@ ways in which it could try to match a name are estimated, and one that has too m
 """
 
 import re
+import warnings
 from typing import Final
 
 from mypy_extensions import i64
@@ -14,7 +15,9 @@ LONGEST_NAME: Final = 256  # octets of a name, and so about the ways in which on
 # A quarter of a second of matching at the worst. Three repetitions in an anchored expression, two elsewhere.
 MOST_WAYS: Final = 2**26
 
-_QUANTIFIERS: Final = "*+?{"
+_QUANTIFIER: Final = re.compile(r"([*+?]|\{(\d*)(,?)(\d*)\})[?+]?")
+# References make a name match itself; the verbose form hides parentheses in comments.
+_NOT_SUPPORTED: Final = re.compile(rb"\\[1-9]|\(\?P=|\(\?\(|\(\?[a-zA-Z]*x")
 
 
 def compiled_pattern(text: str) -> re.Pattern[bytes]:
@@ -27,13 +30,14 @@ def compiled_pattern(text: str) -> re.Pattern[bytes]:
         raise ValueError(f"longer than {LONGEST_PATTERN} characters")
     octets = text.encode()
     try:
-        compiled = re.compile(octets)
-    except (re.error, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # [[:alpha:]] would be understood as something else
+            compiled = re.compile(octets)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
         raise ValueError(str(error)) from error
-    if re.search(rb"\\[1-9]|\(\?P=|\(\?\(", octets):
-        raise ValueError("references to groups are not supported")
-    estimate = _Estimate(text)
-    if estimate.ways() > MOST_WAYS:
+    if _NOT_SUPPORTED.search(octets):
+        raise ValueError("references to groups and the verbose form are not supported")
+    if _Estimate(text).ways() > MOST_WAYS:
         raise ValueError("it could take too long: too many repetitions or alternatives")
     return compiled
 
@@ -97,17 +101,15 @@ class _Estimate:
         self._at += 1
 
     def _repeated(self, ways: int) -> int:
-        """What follows an item may repeat it. A brace that is no repetition is taken for one, to be safe."""
-        text = self._text
-        if self._at >= len(text) or text[self._at] not in _QUANTIFIERS:
+        """What follows an item may repeat it."""
+        quantifier = _QUANTIFIER.match(self._text, self._at)
+        if quantifier is None or quantifier[1] == "{}":
             return ways
-        quantifier = text[self._at]
-        self._at += 1
-        if quantifier == "{":
-            while self._at < len(text) and text[self._at - 1] != "}":
-                self._at += 1
-        if self._at < len(text) and text[self._at] in "?+":
-            self._at += 1  # lazy or possessive: another order of the same ways
-        if quantifier == "?":
+        self._at = quantifier.end()
+        if quantifier[1] == "?":
             return ways + 1
-        return MOST_WAYS + 1 if ways > 1 else LONGEST_NAME
+        least, most = quantifier[2] or "0", quantifier[4] if quantifier[3] else quantifier[2]
+        if not most or len(most) > 3:
+            return LONGEST_NAME if ways == 1 else MOST_WAYS + 1
+        lengths = max(int(most) - int(least), 0) + 1
+        return lengths if ways == 1 else min(ways ** int(most) * lengths, MOST_WAYS + 1)

@@ -21,6 +21,10 @@ from broker.policy.pattern import LONGEST_PATTERN, compiled_pattern
         ("^é", "été".encode(), True),
         ("^.$", "é".encode(), False),
         (r"^(?#a comment)x*?y?$", b"xxy", True),
+        (r"^\d{4}-\d{2}-\d{2}-\d{2}-.*-.*", b"2026-11-21-15-a-b", True),
+        (r"^a{2,9}b{1}c{}d{x$", b"aabc{}d{x", True),
+        (r"^(eu|us){2}$", b"euus", True),
+        (r"(?i)^JOBS", b"jobs", True),
     ],
 )
 def test_pattern_is_searched_in_the_octets_of_a_name(pattern: str, name: bytes, is_found: bool) -> None:
@@ -29,7 +33,19 @@ def test_pattern_is_searched_in_the_octets_of_a_name(pattern: str, name: bytes, 
 
 @pytest.mark.parametrize(
     "pattern",
-    ["(a+)+$", "^(a|a)*$", "^(a?){20}$", "^(?:x*y)*$", ".*.*.*", "^.*.*.*.*$", "^" + "(a|a)" * 30, "^(|a|a*)+"],
+    [
+        "(a+)+$",
+        "^(a|a)*$",
+        "^(a?){30}$",
+        "^(?:x*y)*$",
+        ".*.*.*",
+        "^.*.*.*.*$",
+        "^" + "(a|a)" * 30,
+        "^(|a|a*)+",
+        "^(a|a){30}$",
+        "^x{(a+)+$",
+        "^x{1(a+)+$",
+    ],
 )
 def test_pattern_that_could_take_too_long_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="it could take too long"):
@@ -43,6 +59,10 @@ def test_pattern_that_could_take_too_long_is_refused(pattern: str) -> None:
         ("[", "unterminated"),
         ("*", "nothing to repeat"),
         (r"(a)\1", "references to groups"),
+        ("(?x) a # [", "the verbose form"),
+        ("(?ix:a)", "the verbose form"),
+        ("[[:alpha:]]", "Possible nested set"),
+        ("\ud800", "surrogates not allowed"),
         ("a" * (LONGEST_PATTERN + 1), "longer than 1000 characters"),
     ],
 )
