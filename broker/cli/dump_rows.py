@@ -20,6 +20,7 @@ from broker.definitions.records import (
     PolicyRecord,
     QueueGone,
     QueueRecord,
+    QueueTtlRecord,
     Record,
     UserLimitsRecord,
     VHostLimitsRecord,
@@ -183,7 +184,7 @@ class RowMaker:
     def _wants_record(self, record: Record) -> bool:
         if self._choice.queue is None:
             return True
-        if isinstance(record, QueueRecord | QueueGone):
+        if isinstance(record, QueueRecord | QueueGone | QueueTtlRecord):
             return record.name == self._choice.queue
         if isinstance(record, BindingRecord | BindingGone):
             return not record.is_to_exchange and record.destination == self._choice.queue
@@ -223,6 +224,9 @@ def topology_words(record: Record) -> tuple[list[str], dict[str, object]]:
             facts |= {"type": shown(record.kind), "internal": record.is_internal, "auto_delete": record.is_auto_delete}
             words += ["internal"] * record.is_internal + ["auto-delete"] * record.is_auto_delete
             arguments = record.arguments
+        elif isinstance(record, QueueTtlRecord):
+            words.append(f"messages before {time_text(record.since_ms)} have a ttl of {record.earlier_ms} ms")
+            facts |= {"since": time_text(record.since_ms), "earlier_ms": record.earlier_ms}
         elif isinstance(record, QueueRecord):
             words.append(f"number {record.log_id}")
             facts |= {"log_id": record.log_id, "auto_delete": record.is_auto_delete}

@@ -19,6 +19,7 @@ from broker.definitions.records import (
     PolicyRecord,
     QueueGone,
     QueueRecord,
+    QueueTtlRecord,
     Record,
     UserLimitsRecord,
     VHostLimitsRecord,
@@ -86,6 +87,10 @@ class StoredTopology(TopologyJournal):
         """A policy is gone."""
         self._write(PolicyGone(vhost_name, name, is_operator))
 
+    def ttl_changed(self, queue: Queue) -> None:
+        """Messages in a durable queue have another TTL than those to come."""
+        self._write(queue_ttl_record(queue))
+
     def vhost_limits_set(self, vhost_name: str, limits: Limits) -> None:
         """A vhost has these limits, and no others."""
         self._write(VHostLimitsRecord(vhost_name, limits.values))
@@ -143,8 +148,12 @@ def policy_record(policy: Policy) -> PolicyRecord:
         policy.apply_to,
         int(policy.priority),
         pack_table(policy.definition),
-        int(policy.ttl_since_ms),
     )
+
+
+def queue_ttl_record(queue: Queue) -> QueueTtlRecord:
+    """The record of a TTL that a policy changed."""
+    return QueueTtlRecord(queue.vhost_name, queue.name, int(queue.ttl_since_ms), int(queue.earlier_ttl_ms))
 
 
 def topology_records(turn: Turn) -> list[bytes]:
@@ -161,7 +170,11 @@ def topology_records(turn: Turn) -> list[bytes]:
             bindings.extend(
                 binding_record(binding) for binding in exchange.bindings() if binding.destination.is_durable
             )
-        records.extend(queue_record(queue) for queue in vhost.queues.values() if queue.is_durable)
+        for queue in vhost.queues.values():
+            if queue.is_durable:
+                records.append(queue_record(queue))
+                if queue.ttl_since_ms > 0:
+                    records.append(queue_ttl_record(queue))
     return [encode_record(record) for record in records + bindings]
 
 
@@ -278,6 +291,11 @@ class TopologyReader:
         elif isinstance(record, QueueGone):
             if record.name in vhost.queues:
                 vhost.delete_queue(vhost.queues[record.name])
+        elif isinstance(record, QueueTtlRecord):
+            changed = vhost.queues.get(record.name)
+            if changed is not None:
+                changed.ttl_since_ms = record.since_ms
+                changed.earlier_ttl_ms = record.earlier_ms
         else:
             _decide(vhost, record)
 
@@ -301,7 +319,6 @@ def _decide(vhost: VHost, record: PolicyRecord | PolicyGone | VHostLimitsRecord 
             record.priority,
             unpack_table(record.definition),
             record.is_operator,
-            record.ttl_since_ms,
         )
         vhost.policies.set(policy)
     elif isinstance(record, PolicyGone):

@@ -78,7 +78,6 @@ class PolicyRecord(msgspec.Struct, array_like=True, tag="policy", frozen=True):
     apply_to: str
     priority: Number
     definition: bytes
-    ttl_since_ms: Number
 
 
 class PolicyGone(msgspec.Struct, array_like=True, tag="policy-gone", frozen=True):
@@ -87,6 +86,15 @@ class PolicyGone(msgspec.Struct, array_like=True, tag="policy-gone", frozen=True
     vhost: str
     name: str
     is_operator: bool
+
+
+class QueueTtlRecord(msgspec.Struct, array_like=True, tag="queue-ttl", frozen=True):
+    """A policy has changed a queue's TTL; what was published before ``since_ms`` has ``earlier_ms``, -1 for none."""
+
+    vhost: str
+    name: bytes
+    since_ms: Number
+    earlier_ms: Number
 
 
 class VHostLimitsRecord(msgspec.Struct, array_like=True, tag="vhost-limits", frozen=True):
@@ -120,6 +128,7 @@ LocalRecord = (
     | BindingGone
     | PolicyRecord
     | PolicyGone
+    | QueueTtlRecord
     | VHostLimitsRecord
     | DefaultQueueTypeRecord
 )

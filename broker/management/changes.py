@@ -87,7 +87,7 @@ class Changes:
     def _set_policy(self, vhost_name: bytes, name: str, document: Json, *, is_operator: bool) -> int:
         vhost = self._vhost(vhost_name)
         _require(document, "pattern", "definition")
-        policy = read_policy(vhost.name, name, document, is_operator, vhost.agenda.now_ms)
+        policy = read_policy(vhost.name, name, document, is_operator)
         status = CREATED if vhost.policies.find(name, is_operator) is None else DONE
         vhost.set_policy(policy)
         return status

@@ -2,7 +2,7 @@
 
 from typing import Final, final
 
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import mypyc_attr
 
 from broker.core.arguments import Field, Table, integer, is_integer
 from broker.policy.policy import Policy
@@ -63,7 +63,6 @@ class EffectivePolicy:
         policy: The user policy.
         operator_policy: The operator policy.
         definition: What the two say together.
-        ttl_since_ms: Wall clock since which ``definition`` gives messages a TTL; 0 if it does not.
     """
 
     def __init__(self, policy: Policy | None, operator_policy: Policy | None) -> None:
@@ -72,12 +71,6 @@ class EffectivePolicy:
         self.definition: Final = combined(
             {} if policy is None else policy.definition, {} if operator_policy is None else operator_policy.definition
         )
-        since_ms: i64 = 0
-        if policy is not None and policy.has_ttl():
-            since_ms = policy.ttl_since_ms
-        if operator_policy is not None and operator_policy.has_ttl() and operator_policy.ttl_since_ms > since_ms:
-            since_ms = operator_policy.ttl_since_ms
-        self.ttl_since_ms: Final[i64] = since_ms
 
     @property
     def name(self) -> str | None:

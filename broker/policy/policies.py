@@ -41,11 +41,8 @@ class Policies:
             PolicyRefused: There are too many already.
         """
         key = (policy.is_operator, policy.name)
-        replaced = self._by_name.get(key)
-        if replaced is None and len(self._by_name) >= MOST_POLICIES:
+        if key not in self._by_name and len(self._by_name) >= MOST_POLICIES:
             raise PolicyRefused(f"there are {MOST_POLICIES} policies in vhost '{policy.vhost_name}' already")
-        if replaced is not None and replaced.has_ttl():
-            policy.ttl_since_ms = replaced.ttl_since_ms
         self._by_name[key] = policy
         self._sort()
 

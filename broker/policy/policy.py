@@ -25,7 +25,7 @@ class PolicyRefused(Exception):  # noqa: N818 - the operator's mistake, nobody's
 @final
 @mypyc_attr(native_class=True)
 class Policy:
-    """Arguments for everything in a vhost whose name matches. Immutable, but for ``ttl_since_ms``.
+    """Arguments for everything in a vhost whose name matches. Immutable.
 
     Attributes:
         vhost_name: Where it applies.
@@ -35,8 +35,6 @@ class Policy:
         priority: The highest that matches applies, and no other.
         definition: Keys without ``x-``, and their values.
         is_operator: It is an operator policy; they have names of their own, and one applies beside the other kind.
-        ttl_since_ms: Wall clock since which it gives messages a TTL. Those published earlier do not get one by a
-            restart, either.
     """
 
     def __init__(
@@ -48,7 +46,6 @@ class Policy:
         priority: i64,
         definition: Table,
         is_operator: bool,
-        ttl_since_ms: i64,
     ) -> None:
         """Make a policy of what ``read_policy`` has checked.
 
@@ -62,12 +59,7 @@ class Policy:
         self.priority: Final[i64] = priority
         self.definition: Final = definition
         self.is_operator: Final = is_operator
-        self.ttl_since_ms: i64 = ttl_since_ms
         self._regex: Final = compiled_pattern(pattern)
-
-    def has_ttl(self) -> bool:
-        """Does it give messages a TTL?"""
-        return b"message-ttl" in self.definition
 
     def covers_exchange(self, name: bytes) -> bool:
         """May it apply to the exchange of that name?"""
@@ -83,7 +75,7 @@ class Policy:
         return self._regex.search(name) is not None
 
 
-def read_policy(vhost_name: str, name: str, document: dict[str, object], is_operator: bool, now_ms: i64) -> Policy:
+def read_policy(vhost_name: str, name: str, document: dict[str, object], is_operator: bool) -> Policy:
     """The policy that a JSON document describes.
 
     Args:
@@ -92,7 +84,6 @@ def read_policy(vhost_name: str, name: str, document: dict[str, object], is_oper
         document: ``pattern`` and ``definition``; ``priority`` and ``apply-to`` may be left out. Numbers may come as
             strings, as old tools send them. Other keys are ignored.
         is_operator: It is to be an operator policy.
-        now_ms: Wall clock.
 
     Raises:
         PolicyRefused: Everything that is wrong with it, a line each.
@@ -120,7 +111,6 @@ def read_policy(vhost_name: str, name: str, document: dict[str, object], is_oper
         cast("int", priority),
         definition,
         is_operator,
-        now_ms,
     )
 
 

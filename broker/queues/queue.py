@@ -9,7 +9,7 @@ from broker.core.counters import Counters
 from broker.core.message import NOT_STORED, Enqueuer, Message, Queued
 from broker.policy.effective import NO_POLICY, EffectivePolicy, effective_arguments
 from broker.queues.agenda import Agenda, DeadLetter
-from broker.queues.arguments import DROP_HEAD, REJECT_PUBLISH_DLX, QueueLimits, queue_type
+from broker.queues.arguments import DROP_HEAD, REJECT_PUBLISH_DLX, UNLIMITED, QueueLimits, queue_type
 from broker.queues.consumer import Consumer
 from broker.queues.ready import FifoReady, ParkedLine, PriorityReady, Ready
 from broker.store.chunk import Chunk
@@ -33,6 +33,8 @@ class Queue(Enqueuer):
         arguments: As declared.
         policy: The policies that apply to it.
         limits: What arguments and policies mean together.
+        ttl_since_ms: Wall clock since which messages get the TTL of ``limits``; 0 if all of them have it.
+        earlier_ttl_ms: TTL of those published before; -1 for none.
         is_auto_delete: Goes when its last consumer goes.
         owner_id: Number of the connection that has it exclusively; 0 if it is not exclusive.
         ready: What waits for a consumer.
@@ -58,9 +60,10 @@ class Queue(Enqueuer):
     ) -> None:
         super().__init__(name, vhost_name, is_durable, log_id)
         self.arguments: Final = arguments
-        self._declared_limits: Final = QueueLimits(arguments)
         self.policy: EffectivePolicy = NO_POLICY
-        self.limits: QueueLimits = self._declared_limits
+        self.limits: QueueLimits = QueueLimits(arguments)
+        self.ttl_since_ms: i64 = 0
+        self.earlier_ttl_ms: i64 = UNLIMITED
         self.is_auto_delete: Final = is_auto_delete
         self.owner_id: Final[i64] = owner_id
         self._agenda: Final = agenda
@@ -143,9 +146,9 @@ class Queue(Enqueuer):
     def restore(self, queued: Queued) -> None:
         """Put back a message that the store recovered; its expiry counts from when it was published."""
         message = queued.message
-        # A policy's TTL is for messages that came after it: a restart must not take what a running broker would keep.
-        is_older = message.timestamp_ms < self.policy.ttl_since_ms
-        ttl = _ttl_of(message, self._declared_limits if is_older else self.limits)
+        # A policy's TTL is for messages that come after it: a restart must not take what a running broker would keep.
+        is_older = message.timestamp_ms < self.ttl_since_ms
+        ttl = _shorter(message.ttl_ms, self.earlier_ttl_ms if is_older else self.limits.message_ttl_ms)
         if ttl >= 0:
             self._has_timers = True
             queued.expires_ms = message.timestamp_ms + ttl
@@ -449,21 +452,28 @@ class Queue(Enqueuer):
 
     # --- limits and time
 
-    def apply_policy(self, policy: EffectivePolicy) -> None:
-        """Other policies than before apply: act on them from now on, and trim at the end of this turn.
+    def apply_policy(self, policy: EffectivePolicy) -> bool:
+        """Other policies than before may apply: act on them from now on, and trim at the end of this turn.
 
         A TTL touches only messages yet to come; the time to expiry begins anew.
+
+        Returns:
+            Whether ``ttl_since_ms`` and ``earlier_ttl_ms`` have changed, and must be known after a restart.
         """
         if policy.is_of(self.policy):
-            return
+            return False
+        old_ttl = self.limits.message_ttl_ms
         self.policy = policy
-        if policy.definition:
-            kind = queue_type(self.arguments)
-            self.limits = QueueLimits(effective_arguments(self.arguments, policy.definition, kind))
-        else:
-            self.limits = self._declared_limits
+        self.limits = QueueLimits(effective_arguments(self.arguments, policy.definition, queue_type(self.arguments)))
         self._limits_changed()
         self.wake()
+        if self.limits.message_ttl_ms == old_ttl or (self.ready.count == 0 and self.unacked_count == 0):
+            return False
+        # Messages from before an earlier change may be there still: none may get less than it was given.
+        if self.ttl_since_ms == 0 or old_ttl < 0 or 0 <= self.earlier_ttl_ms < old_ttl:
+            self.earlier_ttl_ms = old_ttl
+        self.ttl_since_ms = self._agenda.now_ms
+        return True
 
     def _limits_changed(self) -> None:
         """Work out what is looked at per message."""
@@ -502,7 +512,7 @@ class Queue(Enqueuer):
             self._drop(self._take_ready(), b"maxlen")
 
     def _set_expiry(self, queued: Queued) -> None:
-        ttl = _ttl_of(queued.message, self.limits)
+        ttl = _shorter(queued.message.ttl_ms, self.limits.message_ttl_ms)
         if ttl >= 0:  # in a queue without TTL, one message with an expiration does not make the others expire
             self._has_timers = True
             queued.expires_ms = self._agenda.now_ms + ttl
@@ -569,12 +579,11 @@ class Queue(Enqueuer):
             self._agenda.dead_letters.append(DeadLetter(message, self, reason))
 
 
-def _ttl_of(message: Message, limits: QueueLimits) -> i64:
-    """The shorter of the message's own and the queue's; -1 for neither."""
-    ttl = limits.message_ttl_ms
-    if message.ttl_ms >= 0 and (ttl < 0 or message.ttl_ms < ttl):
-        return message.ttl_ms
-    return ttl
+def _shorter(ttl_ms: i64, other_ms: i64) -> i64:
+    """The shorter of two times to live, of which -1 is none."""
+    if ttl_ms >= 0 and (other_ms < 0 or ttl_ms < other_ms):
+        return ttl_ms
+    return other_ms
 
 
 def _is_true(arguments: Table, name: bytes) -> bool:

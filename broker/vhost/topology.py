@@ -40,6 +40,9 @@ class TopologyJournal:
     def policy_removed(self, vhost_name: str, name: str, is_operator: bool) -> None:
         """A policy is gone."""
 
+    def ttl_changed(self, queue: Queue) -> None:
+        """Messages in a durable queue have another TTL than those to come."""
+
     def vhost_limits_set(self, vhost_name: str, limits: Limits) -> None:
         """A vhost has these limits, and no others."""
 

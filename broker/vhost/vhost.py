@@ -391,7 +391,9 @@ class VHost(ExchangeLookup):
         for exchange in self.exchanges.values():
             exchange.apply_policy(self.policies.for_exchange(exchange.name))
         for queue in self.queues.values():
-            queue.apply_policy(self.policies.for_queue(queue.name, queue_type(queue.arguments)))
+            policy = self.policies.for_queue(queue.name, queue_type(queue.arguments))
+            if queue.apply_policy(policy) and queue.is_durable:
+                self.journal.ttl_changed(queue)
         self.version += 1  # alternate exchanges may be others
 
     def set_limits(self, limits: Limits) -> None:

@@ -22,6 +22,7 @@ from broker.definitions.records import (
     PolicyRecord,
     QueueGone,
     QueueRecord,
+    QueueTtlRecord,
     Record,
     UserLimitsRecord,
     VHostLimitsRecord,
@@ -478,7 +479,8 @@ def test_dump_shows_what_an_operator_decided(tmp_path: Path) -> None:
     definition = pack_table({b"max-length": Field("l", 1000)})
     declare(
         scene,
-        PolicyRecord("/", "p\x1b", True, "^q", "queues", 5, definition, 0),
+        PolicyRecord("/", "p\x1b", True, "^q", "queues", 5, definition),
+        QueueTtlRecord("/", b"q", 1_700_000_000_000, -1),
         PolicyGone("staging", "p", False),
         VHostLimitsRecord("/", {"max-queues": 3, "max-connections": -1}),
         VHostLimitsRecord("/", {}),
@@ -492,6 +494,7 @@ def test_dump_shows_what_an_operator_decided(tmp_path: Path) -> None:
     assert [line.split("  ", 2)[2] for line in out.splitlines()] == [
         'policy  "p\\x1b"  operator policy  pattern "^q" apply-to queues priority 5  definition "max-length"="1000"'
         '  vhost "/"',
+        'queue-ttl  "q"  messages before 2023-11-14T22:13:20.000Z have a ttl of -1 ms  vhost "/"',
         'policy-gone  "p"  vhost "staging"',
         'vhost-limits  "max-queues"=3 "max-connections"=-1  vhost "/"',
         'vhost-limits  no limits  vhost "/"',
@@ -501,12 +504,12 @@ def test_dump_shows_what_an_operator_decided(tmp_path: Path) -> None:
     first, *_, user, kind = rows(tmp_path / "data")
     assert (first["name"], first["operator"], first["definition"]) == ("p\x1b", True, {"max-length": 1000})
     assert (user["limits"], kind["queue_type"]) == ({"max-channels": 3}, "quorum")
-    assert rows(tmp_path / "data", "--queue", "q") == []
+    assert [row["kind"] for row in rows(tmp_path / "data", "--queue", "q")] == ["queue-ttl"]
 
 
 def test_dump_of_kinds_shows_these_and_refuses_others(small: Path) -> None:
     everything = [row["kind"] for row in rows(small)]
-    decisions = {"policy", "policy-gone", "vhost-limits", "user-limits", "default-queue-type"}
+    decisions = {"queue-ttl", "policy", "policy-gone", "vhost-limits", "user-limits", "default-queue-type"}
     absent = {"damage", "cut", "undecodable", "exchange-gone", "binding-gone", *decisions}
     assert set(everything) == set(KINDS) - absent
     for kind in sorted(set(KINDS)):

@@ -30,7 +30,7 @@ def put(
     priority: int = 0,
 ) -> None:
     body = {"pattern": pattern, "definition": definition, "priority": priority, "apply-to": "queues"}
-    node.vhost.set_policy(read_policy("/", name, body, is_operator, node.clock.now_ms()))
+    node.vhost.set_policy(read_policy("/", name, body, is_operator))
 
 
 def decided(node: Node) -> list[object]:
@@ -44,7 +44,6 @@ def decided(node: Node) -> list[object]:
                 each.priority,
                 each.definition,
                 each.is_operator,
-                each.ttl_since_ms,
             )
             for each in policies
         ],
@@ -104,24 +103,38 @@ def test_a_limit_that_came_while_the_broker_was_away_trims_what_is_recovered(nod
     for number in range(4):
         node.publish("", "q", b"%d" % number)
     node.finish()
-    record = PolicyRecord("/", "p", False, "", "all", 0, pack_table({b"max-length": long(1)}), 0)
+    record = PolicyRecord("/", "p", False, "", "all", 0, pack_table({b"max-length": long(1)}))
     node.store.record_topology(encode_record(record))
     node = node.restarted()
     assert bodies(node.vhost.queues[b"q"]) == [b"3"]
     node.stop()
 
 
-def test_a_restart_counts_a_policys_ttl_only_for_messages_that_came_after_it(node: Node) -> None:
+@pytest.mark.parametrize("is_compacted", [False, True])
+def test_a_crash_takes_no_message_that_was_there_before_the_ttl(node: Node, tmp_path: Path, is_compacted: bool) -> None:
     node.queue(b"q")
     node.publish("", "q", b"before")
     node.advance(10)
     put(node, "p", {"message-ttl": 5000})
     node.publish("", "q", b"after")
+    if is_compacted:
+        node.compact()
     now_ms = node.clock.now_ms()
-    node = node.restarted()
+    node = node.crashed(tmp_path / "copy")
     node.clock.advance((now_ms - node.clock.now_ms()) / 1000 + 6)
     node.advance(0)
+    assert node.vhost.queues[b"q"].ttl_since_ms == now_ms
     assert bodies(node.vhost.queues[b"q"]) == [b"before"]
+    node.stop()
+
+
+def test_a_ttl_changes_nothing_in_the_journal_for_queues_without_messages(node: Node) -> None:
+    node.queue(b"empty")
+    node.queue(b"transient", durable=False)
+    node.publish("", "transient", b"m")
+    put(node, "p", {"message-ttl": 5000})
+    assert len(topology_records(node.turn)) == 2  # the queue and the policy
+    assert len(node.store.topology) == 2
     node.stop()
 
 
@@ -140,9 +153,9 @@ def test_a_policy_that_cannot_be_used_any_more_is_said_and_the_rest_is_kept(
 ) -> None:
     definition = pack_table({b"max-length": long(1)})
     for record in (
-        PolicyRecord("/", "bad", False, "(", "all", 0, definition, 0),
-        PolicyRecord("/", "torn", False, "", "all", 0, definition[:-1], 0),
-        PolicyRecord("/", "good", False, "", "all", 0, definition, 0),
+        PolicyRecord("/", "bad", False, "(", "all", 0, definition),
+        PolicyRecord("/", "torn", False, "", "all", 0, definition[:-1]),
+        PolicyRecord("/", "good", False, "", "all", 0, definition),
         VHostLimitsRecord("/", {"max-queues": 3}),
     ):
         node.store.record_topology(encode_record(record))

@@ -96,7 +96,7 @@ def test_integers_of_any_width_are_compared_and_the_stricter_one_keeps_its_lette
 def policy(name: str, priority: int = 0, *, is_operator: bool = False, **document: object) -> Policy:
     named = {key.replace("_", "-"): value for key, value in document.items()}
     body = {"pattern": "", "definition": {"max-length": 1}, "priority": priority} | named
-    return read_policy("/", name, body, is_operator, 7)
+    return read_policy("/", name, body, is_operator)
 
 
 def test_the_highest_priority_that_matches_applies_and_only_that() -> None:
@@ -143,16 +143,3 @@ def test_objects_of_the_same_policies_share_what_comes_out() -> None:
     assert policies.for_exchange(b"b") is first
     policies.set(policy("p", definition={"max-length": 2}))
     assert not policies.for_queue(b"a", b"classic").is_of(first)
-
-
-def test_a_changed_ttl_keeps_the_time_since_which_there_is_one() -> None:
-    policies = Policies()
-    old = policy("p", definition={"message-ttl": 10})
-    policies.set(old)
-    body = {"pattern": "", "definition": {"message-ttl": 20}}
-    policies.set(read_policy("/", "p", body, False, 5000))
-    assert policies.for_queue(b"q", b"classic").ttl_since_ms == old.ttl_since_ms == 7
-    policies.set(read_policy("/", "p", {"pattern": "", "definition": {"max-length": 1}}, False, 6000))
-    assert policies.for_queue(b"q", b"classic").ttl_since_ms == 0
-    policies.set(read_policy("/", "p", body, False, 7000))
-    assert policies.for_queue(b"q", b"classic").ttl_since_ms == 7000

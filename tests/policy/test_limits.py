@@ -68,7 +68,7 @@ def test_a_vhost_has_a_bounded_number_of_policies() -> None:
     policies = Policies()
     body: dict[str, object] = {"pattern": "", "definition": {"max-length": 1}}
     for number in range(MOST_POLICIES):
-        policies.set(read_policy("/", f"p{number}", body, number % 2 == 0, 0))
-    policies.set(read_policy("/", "p0", body, True, 0))  # replaced, not added
+        policies.set(read_policy("/", f"p{number}", body, number % 2 == 0))
+    policies.set(read_policy("/", "p0", body, True))  # replaced, not added
     with pytest.raises(PolicyRefused, match="there are 1000 policies in vhost '/' already"):
-        policies.set(read_policy("/", "one more", body, False, 0))
+        policies.set(read_policy("/", "one more", body, False))

@@ -9,7 +9,7 @@ from broker.policy.policy import Policy, PolicyRefused, read_policy
 
 def read(*, is_operator: bool = False, **document: object) -> Policy:
     named = {key.replace("_", "-"): value for key, value in document.items()}
-    return read_policy("/", "p", {"pattern": "^q", "definition": {"max-length": 3}} | named, is_operator, 1000)
+    return read_policy("/", "p", {"pattern": "^q", "definition": {"max-length": 3}} | named, is_operator)
 
 
 def refusal(*, is_operator: bool = False, **document: object) -> str:
@@ -149,7 +149,7 @@ def test_a_refusal_is_not_as_long_as_what_it_refuses() -> None:
 @pytest.mark.parametrize("name", ["", "n" * 256, "é" * 128])
 def test_a_name_has_1_to_255_octets(name: str) -> None:
     with pytest.raises(PolicyRefused, match="the name must have 1 to 255 octets"):
-        read_policy("/", name, {"pattern": "", "definition": {"max-length": 1}}, False, 0)
+        read_policy("/", name, {"pattern": "", "definition": {"max-length": 1}}, False)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from tests.queues.scene import Peer, Scene, number, text
 def policy(
     scene: Scene, definition: dict[str, object], *, name: str = "p", is_operator: bool = False, pattern: str = "^q"
 ) -> Policy:
-    return read_policy("/", name, {"pattern": pattern, "definition": definition}, is_operator, scene.clock.now_ms())
+    return read_policy("/", name, {"pattern": pattern, "definition": definition}, is_operator)
 
 
 def put(scene: Scene, definition: dict[str, object], *, name: str = "p", is_operator: bool = False) -> None:
@@ -124,19 +124,40 @@ def test_a_ttl_that_goes_leaves_messages_the_time_they_were_given(scene: Scene) 
 
 
 def restored(queue: Queue, published_ms: int) -> int:
-    """When a message that was read back from the log expires; 0 for never."""
+    """How long a message has that is read back from the log after a crash; 0 for ever."""
     message = Message(b"\x00\x01q", b"", b"m", True, published_ms, 0, -1)
     queued = Queued(message, queue, queue.next_position)
     queue.restore(queued)
-    return int(queued.expires_ms)
+    return int(queued.expires_ms) - published_ms if queued.expires_ms else 0
 
 
-def test_a_restart_gives_no_message_a_ttl_that_came_after_it(scene: Scene) -> None:
-    queue, declared = scene.declare(), scene.declare(b"q2", {b"x-message-ttl": number(9000)})
+def test_after_a_crash_no_message_has_less_time_than_it_was_given(scene: Scene) -> None:
+    queue = scene.declare()
+    scene.push(queue, b"there before")
+    times = [scene.clock.now_ms()]
+    for definition in ({"message-ttl": 5000}, {"message-ttl": 2000}, {"max-length": 9}):
+        scene.run(1)
+        times.append(scene.clock.now_ms())
+        put(scene, definition)
+    assert [restored(queue, time_ms) for time_ms in times] == [0, 0, 0, 0]
+    assert (queue.ttl_since_ms, queue.earlier_ttl_ms) == (times[-1], -1)
+
+
+def test_after_a_crash_older_messages_have_the_longest_ttl_that_any_of_them_was_given(scene: Scene) -> None:
+    queue = scene.declare(arguments={b"x-message-ttl": number(9000)})
+    scene.push(queue, b"there before")
+    times = [scene.clock.now_ms()]
+    for ttl_ms in (2000, 4000):
+        scene.run(1)
+        times.append(scene.clock.now_ms())
+        put(scene, {"message-ttl": ttl_ms})
+    assert [restored(queue, time_ms) for time_ms in times] == [9000, 9000, 4000]
+
+
+def test_a_ttl_that_comes_to_an_empty_queue_is_everybodys(scene: Scene) -> None:
+    queue = scene.declare()
     put(scene, {"message-ttl": 2000})
-    now_ms = scene.clock.now_ms()
-    assert (restored(queue, now_ms - 1), restored(queue, now_ms)) == (0, now_ms + 2000)
-    assert (restored(declared, now_ms - 1), restored(declared, now_ms)) == (now_ms + 8999, now_ms + 2000)
+    assert (queue.ttl_since_ms, restored(queue, scene.clock.now_ms() - 1)) == (0, 2000)
 
 
 def test_an_expiry_begins_to_run_when_the_policy_comes(scene: Scene) -> None:

@@ -13,7 +13,7 @@ QUORUM = {b"x-queue-type": longstr(b"quorum")}
 
 def policy(name: str, pattern: str, definition: dict[str, object], **document: object) -> Policy:
     named = {key.replace("_", "-"): value for key, value in document.items()}
-    return read_policy("/", name, {"pattern": pattern, "definition": definition} | named, False, 0)
+    return read_policy("/", name, {"pattern": pattern, "definition": definition} | named, False)
 
 
 def test_a_policy_is_there_for_what_is_declared_later(scene: Scene) -> None:
