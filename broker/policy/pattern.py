@@ -52,11 +52,13 @@ class _Estimate:
     def __init__(self, text: str) -> None:
         self._text: Final = text
         self._at: i64 = 0
+        self._open_groups: i64 = 0
+        self._is_anchored: bool = text.startswith(("^", "\\A"))  # until there is an alternative to that
 
     def ways(self) -> int:
         """All of them; an expression without an anchor is tried at each place of the name."""
         ways = self._alternatives()
-        return ways if self._text.startswith(("^", "\\A")) and "|" not in self._text else ways * LONGEST_NAME
+        return ways if self._is_anchored else ways * LONGEST_NAME
 
     def _alternatives(self) -> int:
         """Up to the end, or the closing parenthesis of the group."""
@@ -68,6 +70,8 @@ class _Estimate:
                 self._at += 1
                 total += row
                 row = 1
+                if self._open_groups == 0:
+                    self._is_anchored = False
             else:
                 row = min(row * self._repeated(self._item()), MOST_WAYS + 1)
         return min(total + row, MOST_WAYS + 1)
@@ -85,7 +89,9 @@ class _Estimate:
             if text.startswith("?#", self._at):
                 self._at = text.index(")", self._at) + 1
                 return 1
+            self._open_groups += 1
             ways = self._alternatives()
+            self._open_groups -= 1
             self._at += 1
             return ways
         return 1

@@ -1,6 +1,10 @@
 """Patterns: what matches, and what the broker will not run."""
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from broker.policy.pattern import LONGEST_PATTERN, compiled_pattern
 
@@ -24,6 +28,7 @@ from broker.policy.pattern import LONGEST_PATTERN, compiled_pattern
         (r"^\d{4}-\d{2}-\d{2}-\d{2}-.*-.*", b"2026-11-21-15-a-b", True),
         (r"^a{2,9}b{1}c{}d{x$", b"aabc{}d{x", True),
         (r"^(eu|us){2}$", b"euus", True),
+        (r"^(eu|us)\..*\..*\..*", b"us.a.b.c", True),
         (r"(?i)^JOBS", b"jobs", True),
     ],
 )
@@ -40,6 +45,7 @@ def test_pattern_is_searched_in_the_octets_of_a_name(pattern: str, name: bytes, 
         "^(?:x*y)*$",
         ".*.*.*",
         "^.*.*.*.*$",
+        "^a|.*.*.*",
         "^" + "(a|a)" * 30,
         "^(|a|a*)+",
         "^(a|a){30}$",
@@ -69,3 +75,13 @@ def test_pattern_that_could_take_too_long_is_refused(pattern: str) -> None:
 def test_pattern_that_cannot_be_used_is_refused(pattern: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         compiled_pattern(pattern)
+
+
+@settings(max_examples=300)
+@given(text=st.text("()[]{}|*+?^$\\ab1,:=!<P>#-.", max_size=12))
+def test_any_text_is_a_pattern_or_refused(text: str) -> None:
+    try:
+        compiled_pattern(text)
+    except ValueError:
+        return
+    assert re.compile(text.encode())
