@@ -38,18 +38,19 @@ class Users:
     """Everybody who may log in.
 
     Attributes:
+        by_name: The users.
         loopback_only: Names that may come only from this machine; RabbitMQ's ``loopback_users``.
     """
 
     def __init__(self, loopback_only: list[bytes]) -> None:
         self.loopback_only: Final = loopback_only
-        self._users: dict[bytes, User] = {}
+        self.by_name: Final[dict[bytes, User]] = {}
         # Costs an unknown user as much time as a wrong password.
         self._nobody: Final = User(b"", os.urandom(16), [])
 
     def add(self, user: User) -> None:
         """Admit ``user``, or replace the one of that name."""
-        self._users[user.name] = user
+        self.by_name[user.name] = user
 
     def named(self, name: bytes, *, is_loopback: bool) -> User | None:
         """The user of that name, who has been authenticated by other means; None is a refusal.
@@ -60,7 +61,7 @@ class Users:
         """
         if name in self.loopback_only and not is_loopback:
             return None
-        return self._users.get(name)
+        return self.by_name.get(name)
 
     def authenticate(self, name: bytes, password: bytes, *, is_loopback: bool) -> User | None:
         """The user, if name and password are right and the peer may use that name; None is a refusal.
@@ -70,7 +71,7 @@ class Users:
             password: As it arrived.
             is_loopback: The peer is on this machine.
         """
-        user = self._users.get(name)
+        user = self.by_name.get(name)
         if user is None:
             self._nobody.has_password(password)
             return None

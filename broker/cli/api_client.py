@@ -44,10 +44,35 @@ class ApiClient:
         Raises:
             ApiError: No connection, another status than 200, or an answer that is not JSON.
         """
+        status, body = self._ask("GET", path, None)
+        if status != http.client.OK:
+            raise ApiError(f"{self._uri}: {path} was answered with status {status}")
+        try:
+            answer: object = json.loads(body)
+        except ValueError as error:
+            raise ApiError(f"{self._uri}: {path}: the answer is not JSON") from error
+        return answer
+
+    def change(self, method: str, path: str, document: object = None) -> None:
+        """Have the API change something: ``PUT`` a document, or ``DELETE``.
+
+        Raises:
+            ApiError: No connection, or it refused; with its reason, in one line.
+        """
+        status, body = self._ask(method, path, json.dumps(document).encode())
+        if status not in {http.client.CREATED, http.client.NO_CONTENT}:
+            raise ApiError(f"{self._uri}: {_reason(body) or f'{path} was answered with status {status}'}")
+
+    def _ask(self, method: str, path: str, document: bytes | None) -> tuple[int, bytes]:
+        """Status and body of the answer.
+
+        Raises:
+            ApiError: No connection, a refused login, or too much of an answer.
+        """
         kind = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
         connection = kind(self._host, self._port, timeout=_TIMEOUT_S)
         try:
-            connection.request("GET", self._prefix + path, headers=self._headers)
+            connection.request(method, self._prefix + path, document, self._headers)
             response = connection.getresponse()
             body = response.read(_LONGEST_ANSWER + 1)
         except (OSError, http.client.HTTPException) as error:
@@ -55,13 +80,22 @@ class ApiClient:
         finally:
             connection.close()
         if response.status == http.client.UNAUTHORIZED:
-            raise ApiError(f"{self._uri}: login refused")
-        if response.status != http.client.OK:
-            raise ApiError(f"{self._uri}: {path} was answered with status {response.status}")
+            raise ApiError(f"{self._uri}: {_refused_login(body)}")
         if len(body) > _LONGEST_ANSWER:
             raise ApiError(f"{self._uri}: {path}: the answer is longer than {_LONGEST_ANSWER} octets")
-        try:
-            answer: object = json.loads(body)
-        except ValueError as error:
-            raise ApiError(f"{self._uri}: {path}: the answer is not JSON") from error
-        return answer
+        return response.status, body
+
+
+def _refused_login(body: bytes) -> str:
+    """Also who may log in may lack the right to do this: 401 in both cases."""
+    reason = _reason(body)
+    return reason if reason and reason != "Not_Authorized" else "login refused"
+
+
+def _reason(body: bytes) -> str:
+    """Why the API refused, in one line; empty if it does not say."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return ""
+    return " ".join(str(answer.get("reason", "")).split()) if isinstance(answer, dict) else ""

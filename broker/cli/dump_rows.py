@@ -14,10 +14,16 @@ from broker.core.errors import AmqpError
 from broker.definitions.records import (
     BindingGone,
     BindingRecord,
+    DefaultQueueTypeRecord,
     ExchangeRecord,
+    PolicyGone,
+    PolicyRecord,
     QueueGone,
     QueueRecord,
+    QueueTtlRecord,
     Record,
+    UserLimitsRecord,
+    VHostLimitsRecord,
     unpack_table,
 )
 from broker.management.json_values import json_table
@@ -184,7 +190,7 @@ class RowMaker:
     def _wants_record(self, record: Record) -> bool:
         if self._choice.queue is None:
             return True
-        if isinstance(record, QueueRecord | QueueGone):
+        if isinstance(record, QueueRecord | QueueGone | QueueTtlRecord):
             return record.name == self._choice.queue
         if isinstance(record, BindingRecord | BindingGone):
             return not record.is_to_exchange and record.destination == self._choice.queue
@@ -199,6 +205,8 @@ class RowMaker:
 
 def topology_words(record: Record) -> tuple[list[str], dict[str, object]]:
     """The line and the object of a change of the topology, but for its beginning."""
+    if isinstance(record, PolicyRecord | PolicyGone | VHostLimitsRecord | UserLimitsRecord | DefaultQueueTypeRecord):
+        return decision_words(record)
     facts: dict[str, object] = {"vhost": record.vhost}
     if isinstance(record, BindingRecord | BindingGone):
         kind = "exchange" if record.is_to_exchange else "queue"
@@ -222,6 +230,9 @@ def topology_words(record: Record) -> tuple[list[str], dict[str, object]]:
             facts |= {"type": shown(record.kind), "internal": record.is_internal, "auto_delete": record.is_auto_delete}
             words += ["internal"] * record.is_internal + ["auto-delete"] * record.is_auto_delete
             arguments = record.arguments
+        elif isinstance(record, QueueTtlRecord):
+            words.append(f"messages before {time_text(record.since_ms)} have a ttl of {record.earlier_ms} ms")
+            facts |= {"since": time_text(record.since_ms), "earlier_ms": record.earlier_ms}
         elif isinstance(record, QueueRecord):
             words.append(f"number {record.log_id}")
             facts |= {"log_id": record.log_id, "auto_delete": record.is_auto_delete}
@@ -234,6 +245,41 @@ def topology_words(record: Record) -> tuple[list[str], dict[str, object]]:
         if text:
             words.append(f"arguments {text}")
     return words, facts
+
+
+def decision_words(
+    record: PolicyRecord | PolicyGone | VHostLimitsRecord | UserLimitsRecord | DefaultQueueTypeRecord,
+) -> tuple[list[str], dict[str, object]]:
+    """The same of what an operator decided."""
+    if isinstance(record, UserLimitsRecord):
+        facts: dict[str, object] = {"user": shown(record.user), "limits": record.limits}
+        return [f"user {quoted(record.user)}", limits_text(record.limits)], facts
+    facts = {"vhost": record.vhost}
+    if isinstance(record, VHostLimitsRecord):
+        words = [limits_text(record.limits)]
+        facts["limits"] = record.limits
+    elif isinstance(record, DefaultQueueTypeRecord):
+        words = [quoted(record.queue_type)]
+        facts["queue_type"] = shown(record.queue_type)
+    else:
+        words = [quoted(record.name.encode())] + ["operator policy"] * record.is_operator
+        facts |= {"name": record.name, "operator": record.is_operator}
+    if isinstance(record, PolicyRecord):
+        definition, text = arguments_text(record.definition)
+        pattern = quoted(record.pattern.encode())
+        words += [f"pattern {pattern} apply-to {record.apply_to} priority {record.priority}", f"definition {text}"]
+        facts |= {
+            "pattern": record.pattern,
+            "apply_to": record.apply_to,
+            "priority": record.priority,
+            "definition": definition,
+        }
+    return [*words, f"vhost {quoted(record.vhost.encode())}"], facts
+
+
+def limits_text(limits: dict[str, int]) -> str:
+    """Limits in a line."""
+    return " ".join(f"{quoted(name.encode())}={value}" for name, value in limits.items()) or "no limits"
 
 
 def arguments_text(octets: bytes) -> tuple[object, str]:

@@ -24,7 +24,10 @@ from broker.store.queue_segments import ledger_path
 from broker.store.records import ContentReader, History, SettlementReader
 from broker.store.series import Series
 
-TOPOLOGY_KINDS: Final = ("exchange", "exchange-gone", "queue", "queue-gone", "binding", "binding-gone", "undecodable")
+TOPOLOGY_KINDS: Final = (
+    *("exchange", "exchange-gone", "queue", "queue-gone", "queue-ttl", "binding", "binding-gone"),
+    *("policy", "policy-gone", "vhost-limits", "user-limits", "default-queue-type", "undecodable"),
+)
 KINDS: Final = ("message", "settled", "delivered", "forgotten", "closed", *TOPOLOGY_KINDS, "damage", "cut")
 
 

@@ -11,16 +11,26 @@ from broker.core.errors import AmqpError
 from broker.definitions.records import (
     BindingGone,
     BindingRecord,
+    DefaultQueueTypeRecord,
     ExchangeGone,
     ExchangeRecord,
+    LocalRecord,
+    PolicyGone,
+    PolicyRecord,
     QueueGone,
     QueueRecord,
+    QueueTtlRecord,
     Record,
+    UserLimitsRecord,
+    VHostLimitsRecord,
     decode_record,
     encode_record,
     pack_table,
     unpack_table,
 )
+from broker.policy.limits import Limits
+from broker.policy.policy import Policy, PolicyRefused
+from broker.queues.arguments import CLASSIC
 from broker.queues.queue import Queue
 from broker.routing.binding import Binding
 from broker.routing.exchange import Exchange
@@ -69,6 +79,30 @@ class StoredTopology(TopologyJournal):
             BindingGone(added.vhost, added.source, added.destination, added.is_to_exchange, added.key, added.arguments)
         )
 
+    def policy_set(self, policy: Policy) -> None:
+        """A policy is new, or another than before."""
+        self._write(policy_record(policy))
+
+    def policy_removed(self, vhost_name: str, name: str, is_operator: bool) -> None:
+        """A policy is gone."""
+        self._write(PolicyGone(vhost_name, name, is_operator))
+
+    def ttl_changed(self, queue: Queue) -> None:
+        """Messages in a durable queue have another TTL than those to come."""
+        self._write(queue_ttl_record(queue))
+
+    def vhost_limits_set(self, vhost_name: str, limits: Limits) -> None:
+        """A vhost has these limits, and no others."""
+        self._write(VHostLimitsRecord(vhost_name, limits.values))
+
+    def user_limits_set(self, user_name: bytes, limits: Limits) -> None:
+        """A user has these limits, and no others."""
+        self._write(UserLimitsRecord(user_name, limits.values))
+
+    def default_queue_type_set(self, vhost_name: str, queue_type: bytes) -> None:
+        """Queues that are declared without a type get this one."""
+        self._write(DefaultQueueTypeRecord(vhost_name, queue_type))
+
     def _write(self, record: Record) -> None:
         self._store.record_topology(encode_record(record))
 
@@ -104,11 +138,30 @@ def binding_record(binding: Binding) -> BindingRecord:
     )
 
 
+def policy_record(policy: Policy) -> PolicyRecord:
+    """The record of a policy."""
+    return PolicyRecord(
+        policy.vhost_name,
+        policy.name,
+        policy.is_operator,
+        policy.pattern,
+        policy.apply_to,
+        int(policy.priority),
+        pack_table(policy.definition),
+    )
+
+
+def queue_ttl_record(queue: Queue) -> QueueTtlRecord:
+    """The record of a TTL that a policy changed."""
+    return QueueTtlRecord(queue.vhost_name, queue.name, int(queue.ttl_since_ms), int(queue.earlier_ttl_ms))
+
+
 def topology_records(turn: Turn) -> list[bytes]:
     """The whole topology, for compacting the journal: exchanges and queues before the bindings between them."""
-    records: list[Record] = []
+    records: list[Record] = [UserLimitsRecord(user, limits.values) for user, limits in turn.user_limits.all()]
     bindings: list[Record] = []
     for vhost in turn.vhosts.values():
+        records.extend(_decisions(vhost))
         for exchange in vhost.exchanges.values():
             if not exchange.is_durable:
                 continue
@@ -117,8 +170,24 @@ def topology_records(turn: Turn) -> list[bytes]:
             bindings.extend(
                 binding_record(binding) for binding in exchange.bindings() if binding.destination.is_durable
             )
-        records.extend(queue_record(queue) for queue in vhost.queues.values() if queue.is_durable)
+        for queue in vhost.queues.values():
+            if queue.is_durable:
+                records.append(queue_record(queue))
+                if queue.ttl_since_ms > 0:
+                    records.append(queue_ttl_record(queue))
     return [encode_record(record) for record in records + bindings]
+
+
+def _decisions(vhost: VHost) -> list[Record]:
+    """What an operator has decided about a vhost."""
+    records: list[Record] = []
+    if vhost.limits.values:
+        records.append(VHostLimitsRecord(vhost.name, vhost.limits.values))
+    if vhost.default_queue_type != CLASSIC:
+        records.append(DefaultQueueTypeRecord(vhost.name, vhost.default_queue_type))
+    for is_operator in (False, True):
+        records.extend(policy_record(policy) for policy in vhost.policies.listed(is_operator))
+    return records
 
 
 class TopologyReader:
@@ -152,6 +221,7 @@ class TopologyReader:
             self._apply(octets)
         for vhost in self._turn.vhosts.values():
             vhost.keeps_abandoned = False
+            vhost.apply_policies()
 
     def finish(self, recovered: Recovered) -> None:
         """Every message has been put back by ``restorer``: see to the queues that are gone, and count."""
@@ -176,12 +246,15 @@ class TopologyReader:
         """One record. What no longer makes sense is reported and left out; the rest is kept."""
         try:
             record = decode_record(octets)
-            self._apply_record(record)
-        except (msgspec.MsgspecError, UnicodeDecodeError, AmqpError) as error:
+            if isinstance(record, UserLimitsRecord):
+                self._turn.user_limits.set(record.user, Limits(record.limits))
+            else:
+                self._apply_record(record)
+        except (msgspec.MsgspecError, ValueError, AmqpError, PolicyRefused) as error:
             self.left_out += 1
             LOG.error("a record of the topology was left out", extra={"reason": str(error), "octets": len(octets)})
 
-    def _apply_record(self, record: Record) -> None:
+    def _apply_record(self, record: LocalRecord) -> None:
         vhost = self._turn.vhosts.get(record.vhost)
         if vhost is None:
             # Another default_vhost than on the last start: what is in the old one is not given up for that.
@@ -215,8 +288,16 @@ class TopologyReader:
         elif isinstance(record, ExchangeGone):
             if record.name in vhost.exchanges:
                 vhost.delete_exchange(record.name, if_unused=False)
-        elif record.name in vhost.queues:
-            vhost.delete_queue(vhost.queues[record.name])
+        elif isinstance(record, QueueGone):
+            if record.name in vhost.queues:
+                vhost.delete_queue(vhost.queues[record.name])
+        elif isinstance(record, QueueTtlRecord):
+            changed = vhost.queues.get(record.name)
+            if changed is not None:
+                changed.ttl_since_ms = record.since_ms
+                changed.earlier_ttl_ms = record.earlier_ms
+        else:
+            _decide(vhost, record)
 
 
 def _ends(vhost: VHost, record: BindingRecord | BindingGone) -> tuple[Exchange | None, Destination | None]:
@@ -225,3 +306,24 @@ def _ends(vhost: VHost, record: BindingRecord | BindingGone) -> tuple[Exchange |
     if record.is_to_exchange:
         return source, vhost.find_exchange(record.destination)
     return source, vhost.queues.get(record.destination)
+
+
+def _decide(vhost: VHost, record: PolicyRecord | PolicyGone | VHostLimitsRecord | DefaultQueueTypeRecord) -> None:
+    """What an operator decided. Policies are applied when every record has been read."""
+    if isinstance(record, PolicyRecord):
+        policy = Policy(
+            record.vhost,
+            record.name,
+            record.pattern,
+            record.apply_to,
+            record.priority,
+            unpack_table(record.definition),
+            record.is_operator,
+        )
+        vhost.policies.set(policy)
+    elif isinstance(record, PolicyGone):
+        vhost.policies.remove(record.name, record.is_operator)
+    elif isinstance(record, VHostLimitsRecord):
+        vhost.limits = Limits(record.limits)
+    else:
+        vhost.default_queue_type = record.queue_type

@@ -8,6 +8,8 @@ from broker.core.arguments import Table
 from broker.wire.octets import get_u32
 from broker.wire.tables import decode_table, encode_table, undecodable
 
+Number = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+
 
 class ExchangeRecord(msgspec.Struct, array_like=True, tag="exchange", frozen=True):
     """A durable exchange."""
@@ -66,7 +68,71 @@ class BindingGone(msgspec.Struct, array_like=True, tag="binding-gone", frozen=Tr
     arguments: bytes
 
 
-Record = ExchangeRecord | ExchangeGone | QueueRecord | QueueGone | BindingRecord | BindingGone
+class PolicyRecord(msgspec.Struct, array_like=True, tag="policy", frozen=True):
+    """A policy; it replaces the one of its name."""
+
+    vhost: str
+    name: str
+    is_operator: bool
+    pattern: str
+    apply_to: str
+    priority: Number
+    definition: bytes
+
+
+class PolicyGone(msgspec.Struct, array_like=True, tag="policy-gone", frozen=True):
+    """The policy no longer exists."""
+
+    vhost: str
+    name: str
+    is_operator: bool
+
+
+class QueueTtlRecord(msgspec.Struct, array_like=True, tag="queue-ttl", frozen=True):
+    """A policy has changed a queue's TTL; what was published before ``since_ms`` has ``earlier_ms``, -1 for none."""
+
+    vhost: str
+    name: bytes
+    since_ms: Number
+    earlier_ms: Number
+
+
+class VHostLimitsRecord(msgspec.Struct, array_like=True, tag="vhost-limits", frozen=True):
+    """The limits of a vhost; those that are not here are not set."""
+
+    vhost: str
+    limits: dict[str, Number]
+
+
+class UserLimitsRecord(msgspec.Struct, array_like=True, tag="user-limits", frozen=True):
+    """The limits of a user, in all vhosts."""
+
+    user: bytes
+    limits: dict[str, Number]
+
+
+class DefaultQueueTypeRecord(msgspec.Struct, array_like=True, tag="default-queue-type", frozen=True):
+    """The type of queues that are declared without one."""
+
+    vhost: str
+    queue_type: bytes
+
+
+# What belongs to one vhost.
+LocalRecord = (
+    ExchangeRecord
+    | ExchangeGone
+    | QueueRecord
+    | QueueGone
+    | BindingRecord
+    | BindingGone
+    | PolicyRecord
+    | PolicyGone
+    | QueueTtlRecord
+    | VHostLimitsRecord
+    | DefaultQueueTypeRecord
+)
+Record = LocalRecord | UserLimitsRecord
 
 encode_record = msgspec.msgpack.Encoder().encode
 decode_record = msgspec.msgpack.Decoder(Record).decode

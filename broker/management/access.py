@@ -11,6 +11,7 @@ from broker.management.refusals import REALM, Refusal, not_authorised
 
 _LET_IN = frozenset({"management", "policymaker", "monitoring", "administrator"})
 _SEE_ALL = frozenset({"monitoring", "administrator"})
+_MAKE_POLICIES = frozenset({"policymaker", "administrator"})
 
 
 class Viewer(Struct, frozen=True):
@@ -28,6 +29,24 @@ class Viewer(Struct, frozen=True):
     def is_monitor(self) -> bool:
         """May see everybody's connections and the node itself."""
         return not _SEE_ALL.isdisjoint(self.tags)
+
+    def must_be_administrator(self) -> None:
+        """Let only administrators go on.
+
+        Raises:
+            Refusal: 401.
+        """
+        if "administrator" not in self.tags:
+            raise not_authorised("Not administrator user")
+
+    def must_be_policymaker(self) -> None:
+        """Let only those go on who may set policies.
+
+        Raises:
+            Refusal: 401.
+        """
+        if _MAKE_POLICIES.isdisjoint(self.tags):
+            raise not_authorised("User not authorised to access object")
 
 
 def log_in(users: Users, authorization: str | None, address: str | None) -> Viewer:

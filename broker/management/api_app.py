@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from broker.management.access import log_in
+from broker.management.changes import Changes
 from broker.management.facts import Facts
 from broker.management.paths import segments
 from broker.management.refusals import Refusal, not_found
@@ -95,8 +96,8 @@ class Api:
             return web.Response(headers={"Allow": "GET, HEAD, OPTIONS"})
         viewer = log_in(self._facts.context.users, request.headers.get("Authorization"), request.remote)
         if request.method not in {"GET", "HEAD"}:
-            allow = {"Allow": "GET, HEAD, OPTIONS"}
-            raise Refusal(405, "method_not_allowed", "This broker's API only reads yet", headers=allow)
+            status = Changes(self._facts, viewer).make(request.method, path[1:], await request.read())
+            return web.Response(status=status)
         # The console's vhost selector comes as a header; from here on it is one more query key.
         query = {**request.query, "x-vhost": request.headers.get("x-vhost", "")}
         return _json(await Resources(self._facts, viewer, query).answer(path[1:]), 200)

@@ -1,6 +1,6 @@
 """What the API answers from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from broker.management.listener import Listener
 from broker.management.peers import ProtocolPeers
@@ -20,14 +20,16 @@ class Facts:
         listeners: Its open ports; the list that was given, so that ports may be added when they are open.
         peers: Its connections and channels.
         rates: Remembers counters between two looks.
+        attend: To be called after a turn: sees to what it left undone.
     """
 
-    def __init__(self, context: Context, node: Node, listeners: Sequence[Listener]) -> None:
+    def __init__(self, context: Context, node: Node, listeners: Sequence[Listener], attend: Callable[[], None]) -> None:
         self.context = context
         self.node = node
         self.listeners = listeners
         self.peers = ProtocolPeers(context)
         self.rates = Rates(context.clock)
+        self.attend = attend
 
     def connection_name(self, connection: Connection) -> str:
         """RabbitMQ's name of a connection."""

@@ -34,7 +34,7 @@ def overview(facts: Facts, viewer: Viewer) -> Json:
         "default_queue_type": "classic",
         "disable_stats": False,
         "enable_queue_totals": False,
-        "is_op_policy_updating_enabled": False,
+        "is_op_policy_updating_enabled": True,
         "statistics_db_event_queue": 0,
         "message_stats": _message_stats(facts, counters),
         "queue_totals": _queue_totals(facts, totals),

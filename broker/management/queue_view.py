@@ -36,9 +36,9 @@ def queue_view(facts: Facts, queue: Queue) -> Json:
         "message_bytes": queue.ready_bytes + queue.unacked_bytes,
         "message_bytes_ready": queue.ready_bytes,
         "message_bytes_unacknowledged": queue.unacked_bytes,
-        "policy": None,
-        "operator_policy": None,
-        "effective_policy_definition": {},
+        "policy": queue.policy.name,
+        "operator_policy": queue.policy.operator_name,
+        "effective_policy_definition": json_table(queue.policy.definition) if queue.policy.definition else {},
         "exclusive_consumer_tag": shown(consumers[0].tag) if queue.has_exclusive_consumer else None,
         "single_active_consumer_tag": shown(consumers[0].tag) if queue.is_single_active and consumers else None,
     }

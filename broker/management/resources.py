@@ -13,8 +13,9 @@ from broker.management.listing import Listed, encoded_list, list_query, only_col
 from broker.management.overview import overview
 from broker.management.peer_views import channel_view, connection_view
 from broker.management.peers import running_channels
+from broker.management.policy_views import limits_view, policy_view
 from broker.management.queue_view import queue_view
-from broker.management.refusals import not_found
+from broker.management.refusals import not_authorised, not_found
 from broker.management.topology_views import DEFAULT_EXCHANGE, exchange_view, vhost_view
 from broker.metrics.text import shown
 from broker.protocol.channel import Channel
@@ -76,6 +77,18 @@ class Resources:
                 return await self._list(listed, lambda vhost: vhost_view(self._facts, vhost))
             case [b"vhosts", vhost]:
                 return self._one(vhost_view(self._facts, self._vhost(vhost)))
+            case [b"policies" | b"operator-policies" as kind]:
+                return self._policies(kind, self._vhosts())
+            case [b"policies" | b"operator-policies" as kind, vhost]:
+                return self._policies(kind, [self._vhost(vhost)])
+            case [b"policies" | b"operator-policies" as kind, vhost, name]:
+                return self._one(self._policy(kind, vhost, name))
+            case [b"vhost-limits"]:
+                return self._vhost_limits(self._vhosts())
+            case [b"vhost-limits", vhost]:
+                return self._vhost_limits([self._vhost(vhost)])
+            case [b"user-limits", *names] if len(names) <= 1:
+                return self._user_limits(names)
             case [b"aliveness-test", vhost]:
                 # As RabbitMQ 4: the vhost can be entered. That there is an answer at all says that the loop runs.
                 self._vhost(vhost)
@@ -117,6 +130,40 @@ class Resources:
         if exchange is None:
             raise not_found()
         return exchange_view(exchange)
+
+    def _policies(self, kind: bytes, vhosts: list[VHost]) -> bytes:
+        is_operator = kind == b"operator-policies"
+        listed = [policy for vhost in vhosts for policy in vhost.policies.listed(is_operator)]
+        return msgspec.json.encode([policy_view(policy) for policy in listed])
+
+    def _policy(self, kind: bytes, vhost: bytes, name: bytes) -> Json:
+        is_operator = kind == b"operator-policies"
+        if is_operator:
+            self._viewer.must_be_administrator()
+        else:
+            self._viewer.must_be_policymaker()
+        policy = self._vhost(vhost).policies.find(shown(name), is_operator)
+        if policy is None:
+            raise not_found()
+        return policy_view(policy)
+
+    def _vhost_limits(self, vhosts: list[VHost]) -> bytes:
+        limited = [vhost for vhost in vhosts if vhost.limits.values]
+        return msgspec.json.encode([limits_view("vhost", vhost.name, vhost.limits) for vhost in limited])
+
+    def _user_limits(self, names: list[bytes]) -> bytes:
+        """Of everybody, or of one user: everybody may see his own."""
+        limits = self._facts.context.turn.user_limits
+        if not names:
+            self._viewer.must_be_administrator()
+            return msgspec.json.encode([limits_view("user", shown(name), each) for name, each in limits.all()])
+        name = names[0]
+        if name != self._viewer.name and not self._viewer.is_monitor:
+            raise not_authorised("Not monitor user")
+        if name not in self._facts.context.users.by_name:
+            raise not_found()
+        of_user = limits.of(name)
+        return msgspec.json.encode([limits_view("user", shown(name), of_user)] if of_user.values else [])
 
     def _connections(self) -> list[Connection]:
         """The open connections that the user may see: monitors all of them, others their own."""

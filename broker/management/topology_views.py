@@ -21,20 +21,23 @@ def exchange_view(exchange: Exchange) -> Json:
         "auto_delete": exchange.is_auto_delete,
         "internal": exchange.is_internal,
         "arguments": json_table(exchange.arguments),
-        "policy": None,
+        "policy": exchange.policy.name,
+        "operator_policy": exchange.policy.operator_name,
+        "effective_policy_definition": json_table(exchange.policy.definition),
     }
 
 
 def vhost_view(facts: Facts, vhost: VHost) -> Json:
     """The row of one vhost, with the messages of all its queues."""
+    queue_type = shown(vhost.default_queue_type)
     totals = Totals()
     totals.add_queues(vhost.queues.values())
     return {
         "name": vhost.name,
         "description": "",
         "tags": [],
-        "default_queue_type": "classic",
-        "metadata": {"description": "", "tags": [], "default_queue_type": "classic"},
+        "default_queue_type": queue_type,
+        "metadata": {"description": "", "tags": [], "default_queue_type": queue_type},
         "tracing": False,
         "cluster_state": {facts.node.name: "running"},
         "protected_from_deletion": False,

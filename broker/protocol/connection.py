@@ -21,6 +21,7 @@ from broker.core.errors import (
     HardError,
     SoftError,
 )
+from broker.policy.limits import MAX_CHANNELS
 from broker.protocol.channel import Channel
 from broker.protocol.context import Context
 from broker.protocol.dispatch import dispatch
@@ -403,12 +404,28 @@ class Connection(Outlet):
             opened = len(self.channels)
             text = f"number of channels opened ({opened}) has reached the negotiated channel_max ({self.channel_max})"
             raise HardError(NOT_ALLOWED, text, names_method=False)
+        self._check_user_limit()
         publisher = self.publisher
         assert publisher is not None
         self.channels[int(number)] = Channel(self, number, publisher, self.outbox)
         self._counters.channels_opened += 1
         self.outbox.method(number, CHANNEL_OPEN_OK, b"\x00\x00\x00\x00")
         self.touch()
+
+    def _check_user_limit(self) -> None:
+        """Refuse one channel too many of the user, on all connections together."""
+        limit = self._turn.user_limits.of(self.user_name).get(MAX_CHANNELS)
+        if limit < 0:
+            return
+        count = 0
+        for connection in self.context.connections_of(self.user_name):
+            count += len(connection.channels)
+        if count >= limit:
+            user = self.user_name.decode("utf-8", "replace")
+            text = (
+                f"number of channels opened for user '{user}' has reached the maximum allowed user limit of ({limit})"
+            )
+            raise HardError(NOT_ALLOWED, text, names_method=False)
 
     def _channel_method(self, channel: Channel, method: i64, payload: bytes) -> None:
         """Any method on an open or closing channel, but publish and ack, which the frame loop handles."""

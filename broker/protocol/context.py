@@ -9,6 +9,7 @@ from broker.core.arguments import Table
 from broker.core.clock import Clock
 from broker.core.counters import Counters
 from broker.protocol.interceptor import Interceptor
+from broker.protocol.states import RUNNING
 from broker.queues.queue import Queue
 from broker.store.survivors import Survivors
 from broker.vhost.alarms import Alarms
@@ -123,6 +124,22 @@ class Context:
             for channel in connection.channels.values():
                 channel.survive(queue, survivors)
         return survivors
+
+    def count_in_vhost(self, vhost_name: str) -> int:
+        """How many connections have opened a vhost. Looks at all of them: for vhosts with a limit."""
+        count = 0
+        for connection in self.connections.values():
+            if connection.state == RUNNING and connection.vhost_name == vhost_name:
+                count += 1
+        return count
+
+    def connections_of(self, user_name: bytes) -> list["Connection"]:
+        """The connections on which a user has opened a vhost. Looks at all connections: for users with a limit."""
+        found: list[Connection] = []
+        for connection in self.connections.values():
+            if connection.state == RUNNING and connection.user_name == user_name:
+                found.append(connection)
+        return found
 
     def publisher(self, vhost_name: str, user_name: bytes) -> Publisher:
         """The publisher, and with it the route cache, that all connections of one user to one vhost share."""

@@ -9,6 +9,7 @@ from broker.auth.external import EXTERNAL
 from broker.auth.sasl import MECHANISMS, read_response
 from broker.core.arguments import Field, Table, octets
 from broker.core.errors import ACCESS_REFUSED, NOT_ALLOWED, HardError
+from broker.policy.limits import MAX_CONNECTIONS
 from broker.protocol.states import AWAIT_TUNE_OK, RUNNING
 from broker.wire.arguments import ArgumentReader
 from broker.wire.methods import (
@@ -127,6 +128,7 @@ def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
     limit = context.limits.max_connections
     if limit > 0 and context.open_count >= limit:
         raise HardError(NOT_ALLOWED, f"connection refused: node connection limit ({limit}) is reached")
+    _check_limits(connection, name)
     connection.vhost_name = name
     connection.publisher = context.publisher(name, connection.user_name)
     context.open_count += 1
@@ -142,6 +144,20 @@ def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
             "client": client_name(connection.client_properties),
         },
     )
+
+
+def _check_limits(connection: "Connection", vhost_name: str) -> None:
+    """Refuse one connection too many of the vhost or the user. Connections are counted only where a limit is set."""
+    context = connection.context
+    user = connection.user_name.decode("utf-8", "replace")
+    of_vhost = context.turn.vhosts[vhost_name].limits.get(MAX_CONNECTIONS)
+    of_user = context.turn.user_limits.of(connection.user_name).get(MAX_CONNECTIONS)
+    if of_vhost >= 0 and context.count_in_vhost(vhost_name) >= of_vhost:
+        text = f"access to vhost '{vhost_name}' refused for user '{user}': connection limit ({of_vhost}) is reached"
+        raise HardError(NOT_ALLOWED, text)
+    if of_user >= 0 and len(context.connections_of(connection.user_name)) >= of_user:
+        text = f"connection refused for user '{user}': user connection limit ({of_user}) is reached"
+        raise HardError(NOT_ALLOWED, text)
 
 
 def client_name(properties: Table) -> str:

@@ -30,6 +30,8 @@ _LOCATORS: Final[list[bytes]] = [b"client-local", b"balanced", b"random", b"leas
 
 CLASSIC: Final = b"classic"
 QUORUM: Final = b"quorum"
+STREAM: Final = b"stream"
+QUEUE_TYPES: Final[list[bytes]] = [CLASSIC, QUORUM, STREAM]
 
 # Arguments that take part in the equivalence of a redeclare. RabbitMQ compares those its queue type knows.
 _CLASSIC_ARGUMENTS: Final[list[bytes]] = [
@@ -155,10 +157,17 @@ def _text(arguments: Table, name: bytes) -> bytes | None:
 
 def queue_type(arguments: Table) -> bytes:
     """The type asked for; absent, empty and ``undefined`` mean classic."""
-    text = _text(arguments, b"x-queue-type")
-    if text is None or not text or text == b"undefined":
+    if not names_queue_type(arguments):
         return CLASSIC
-    return text
+    return _text(arguments, b"x-queue-type") or CLASSIC
+
+
+def names_queue_type(arguments: Table) -> bool:
+    """Is a type asked for, and not left to the vhost's default?"""
+    field = arguments.get(b"x-queue-type")
+    if field is None or field.kind != "S":
+        return field is not None
+    return octets(field) not in {b"", b"undefined"}
 
 
 def compared_arguments(arguments: Table) -> list[bytes]:

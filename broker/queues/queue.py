@@ -8,8 +8,9 @@ from broker.core.arguments import Table, long
 from broker.core.counters import Counters
 from broker.core.errors import HardError
 from broker.core.message import NOT_STORED, Enqueuer, Message, Queued
+from broker.policy.effective import NO_POLICY, EffectivePolicy, effective_arguments
 from broker.queues.agenda import Agenda, DeadLetter
-from broker.queues.arguments import DROP_HEAD, REJECT_PUBLISH_DLX, QueueLimits
+from broker.queues.arguments import DROP_HEAD, REJECT_PUBLISH_DLX, UNLIMITED, QueueLimits, queue_type
 from broker.queues.consumer import Consumer
 from broker.queues.ready import FifoReady, ParkedLine, PriorityReady, Ready
 from broker.store.chunk import Chunk
@@ -37,7 +38,10 @@ class Queue(Enqueuer):
 
     Attributes:
         arguments: As declared.
-        limits: What they mean.
+        policy: The policies that apply to it.
+        limits: What arguments and policies mean together.
+        ttl_since_ms: Wall clock since which messages get the TTL of ``limits``; 0 if all of them have it.
+        earlier_ttl_ms: TTL of those published before; -1 for none.
         is_auto_delete: Goes when its last consumer goes.
         owner_id: Number of the connection that has it exclusively; 0 if it is not exclusive.
         ready: What waits for a consumer.
@@ -67,7 +71,10 @@ class Queue(Enqueuer):
     ) -> None:
         super().__init__(name, vhost_name, is_durable, log_id)
         self.arguments: Final = arguments
-        self.limits: Final = QueueLimits(arguments)
+        self.policy: EffectivePolicy = NO_POLICY
+        self.limits: QueueLimits = QueueLimits(arguments)
+        self.ttl_since_ms: i64 = 0
+        self.earlier_ttl_ms: i64 = UNLIMITED
         self.is_auto_delete: Final = is_auto_delete
         self.owner_id: Final[i64] = owner_id
         self._agenda: Final = agenda
@@ -81,15 +88,15 @@ class Queue(Enqueuer):
         self.next_position: i64 = 1
         self.is_due: bool = False
         self.stores_all: Final = limits.is_quorum
-        self.dead: Final[dict[int, DeadLetter] | None] = {} if limits.is_at_least_once else None
+        self.dead: dict[int, DeadLetter] | None = None
         self.dead_bytes: i64 = 0
         self.consumers: list[Consumer] = []
         self._next_consumer: i64 = 0
         self._has_priorities: bool = False
         self._is_single_active: Final = _is_true(arguments, b"x-single-active-consumer")
-        self._refuses: Final = limits.overflow != DROP_HEAD and (limits.max_length >= 0 or limits.max_bytes >= 0)
-        self._trims: Final = not self._refuses and (limits.max_length >= 0 or limits.max_bytes >= 0)
-        self._has_timers: bool = limits.message_ttl_ms >= 0
+        self._refuses: bool = False
+        self._trims: bool = False
+        self._has_timers: bool = False
         self._wake_ms: i64 = 0  # when the agenda will wake this queue for its first message; 0 for never
         self._unused_since_ms: i64 = agenda.now_ms
         self.active_ms: i64 = agenda.now_ms
@@ -102,7 +109,7 @@ class Queue(Enqueuer):
         self.got: i64 = 0
         self.redelivered: i64 = 0
         self.acknowledged: i64 = 0
-        self.renew_lease()
+        self._limits_changed()
 
     def _make_ready(self, limits: QueueLimits) -> Ready:
         window = self._agenda.window
@@ -155,7 +162,9 @@ class Queue(Enqueuer):
     def restore(self, queued: Queued) -> None:
         """Put back a message that the store recovered; its expiry counts from when it was published."""
         message = queued.message
-        ttl = self._ttl_of(message)
+        # A policy's TTL is for messages that come after it: a restart must not take what a running broker would keep.
+        is_older = message.timestamp_ms < self.ttl_since_ms
+        ttl = _shorter(message.ttl_ms, self.earlier_ttl_ms if is_older else self.limits.message_ttl_ms)
         if ttl >= 0:
             self._has_timers = True
             queued.expires_ms = message.timestamp_ms + ttl
@@ -367,8 +376,7 @@ class Queue(Enqueuer):
                 self._deliver_in_turn()
         # What the budget left over may still find a consumer in the next turn, and is counted then.
         if self._trims and not self.is_due:
-            while self.ready.count > 0 and self._is_over():
-                self._drop(self._take_ready(), b"maxlen")
+            self._trim()
         if self._has_timers:
             self._drop_expired(self._agenda.now_ms)
             self._arm_timer()
@@ -543,6 +551,44 @@ class Queue(Enqueuer):
 
     # --- limits and time
 
+    def apply_policy(self, policy: EffectivePolicy) -> bool:
+        """Other policies than before may apply: act on them from now on, and trim at the end of this turn.
+
+        A TTL touches only messages yet to come; the time to expiry begins anew.
+
+        Returns:
+            Whether ``ttl_since_ms`` and ``earlier_ttl_ms`` have changed, and must be known after a restart.
+        """
+        if policy.is_of(self.policy):
+            return False
+        old_ttl = self.limits.message_ttl_ms
+        self.policy = policy
+        self.limits = QueueLimits(effective_arguments(self.arguments, policy.definition, queue_type(self.arguments)))
+        self._limits_changed()
+        self.wake()
+        if self.limits.message_ttl_ms == old_ttl or (self.ready.count == 0 and self.unacked_count == 0):
+            return False
+        # Messages from before an earlier change may be there still: none may get less than it was given.
+        if self.ttl_since_ms == 0 or old_ttl < 0 or 0 <= self.earlier_ttl_ms < old_ttl:
+            self.earlier_ttl_ms = old_ttl
+        self.ttl_since_ms = self._agenda.now_ms
+        return True
+
+    def _limits_changed(self) -> None:
+        """Work out what is looked at per message."""
+        limits = self.limits
+        has_length_limit = limits.max_length >= 0 or limits.max_bytes >= 0
+        self._refuses = has_length_limit and limits.overflow != DROP_HEAD
+        self._trims = has_length_limit and not self._refuses
+        if limits.message_ttl_ms >= 0:
+            self._has_timers = True  # and stays so: what it gave to messages it does not take back
+        if self.dead is None and limits.is_at_least_once:
+            self.dead = {}
+        elif not self.dead and not limits.is_at_least_once:
+            self.dead = None
+        self._stay()
+        self.renew_lease()
+
     def _is_full(self) -> bool:
         """At its limit before another message came. Deliveries of this turn make room first."""
         if self.is_due:
@@ -561,14 +607,18 @@ class Queue(Enqueuer):
             limits.max_bytes >= 0 and self.ready_bytes > limits.max_bytes
         )
 
-    def _ttl_of(self, message: Message) -> i64:
-        ttl = self.limits.message_ttl_ms
-        if message.ttl_ms >= 0 and (ttl < 0 or message.ttl_ms < ttl):
-            return message.ttl_ms
-        return ttl
+    def _trim(self) -> None:
+        """Drop from the head what is over the limit. A limit that has just come may find a long backlog: in slices."""
+        budget: i64 = DELIVERY_BUDGET
+        while self.ready.count > 0 and self._is_over():
+            if budget == 0:
+                self._go_on_later()
+                return
+            budget -= 1
+            self._drop(self._take_ready(), b"maxlen")
 
     def _set_expiry(self, queued: Queued) -> None:
-        ttl = self._ttl_of(queued.message)
+        ttl = _shorter(queued.message.ttl_ms, self.limits.message_ttl_ms)
         if ttl >= 0:  # in a queue without TTL, one message with an expiration does not make the others expire
             self._has_timers = True
             queued.expires_ms = self._agenda.now_ms + ttl
@@ -607,16 +657,21 @@ class Queue(Enqueuer):
         """The queue was used: declared, read with ``basic.get``, or left by a consumer. RabbitMQ's ``x-expires``."""
         if self.limits.expires_ms >= 0:
             self._unused_since_ms = self._agenda.now_ms
-            if self in self._agenda.expired:
-                # It ran out as this turn began; whoever uses it now must not be answered ok and lose it.
-                self._agenda.expired.remove(self)
+            self._stay()
             self._look_at_lease()
+
+    def _stay(self) -> None:
+        if self in self._agenda.expired:
+            # It ran out as this turn began; whoever uses it now must not be answered ok and lose it.
+            self._agenda.expired.remove(self)
 
     def _look_at_lease(self) -> None:
         """Expire, or see that somebody looks again. While there are consumers the lease does not run."""
-        if self.consumers or self._lease_wake_ms > 0:
+        if self.consumers or self.limits.expires_ms < 0:
             return
         ends_ms = self._unused_since_ms + self.limits.expires_ms
+        if 0 < self._lease_wake_ms <= ends_ms:
+            return
         if ends_ms <= self._agenda.now_ms:
             self._agenda.expired.append(self)
         else:
@@ -664,6 +719,13 @@ class Queue(Enqueuer):
     def _retry_dead_letters(self) -> None:
         if self.dead is not None:
             self._agenda.dead_letters.extend(list(self.dead.values())[:DELIVERY_BUDGET])
+
+
+def _shorter(ttl_ms: i64, other_ms: i64) -> i64:
+    """The shorter of two times to live, of which -1 is none."""
+    if ttl_ms >= 0 and (other_ms < 0 or ttl_ms < other_ms):
+        return ttl_ms
+    return other_ms
 
 
 def _is_true(arguments: Table, name: bytes) -> bool:

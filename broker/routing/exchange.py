@@ -6,10 +6,11 @@ from mypy_extensions import i64, mypyc_attr
 
 from broker.core.arguments import Table, octets
 from broker.core.destination import Destination
+from broker.policy.effective import NO_POLICY, EffectivePolicy
 from broker.routing.binding import Binding, binding_identity
 from broker.routing.matches import Matches
 
-ALTERNATE_EXCHANGE: Final = b"alternate-exchange"
+ALTERNATE_EXCHANGE: Final = b"alternate-exchange"  # the argument's name, and the policy key's
 
 
 @final
@@ -49,8 +50,9 @@ class Exchange(Destination):
         is_auto_delete: To be deleted when its last binding goes.
         is_internal: Clients may not publish to it.
         arguments: As declared.
-        alternate: Name of the exchange to try when nothing matches, b"" for none. From the argument; whoever applies
-            policies may set it where the argument is absent.
+        policy: The policies that apply to it.
+        alternate: Name of the exchange to try when nothing matches, b"" for none. From the argument, else
+            from a policy.
         needs_headers: Matching looks at the message's headers, so a route cannot be remembered by routing key.
         binding_count: Bindings with this exchange as source.
         had_binding: It has had one at some time; an auto-delete exchange that never had stays.
@@ -71,8 +73,8 @@ class Exchange(Destination):
         self.is_internal: Final = traits.is_internal
         self.arguments: Final = traits.arguments
         self.needs_headers: Final = needs_headers
-        alternate = traits.arguments.get(ALTERNATE_EXCHANGE)
-        self.alternate: bytes = octets(alternate) if alternate is not None and alternate.kind == "S" else b""
+        self.policy: EffectivePolicy = NO_POLICY
+        self.alternate: bytes = _name_in(traits.arguments)
         self.binding_count: i64 = 0
         self.had_binding: bool = False
         self._bindings: Final[dict[Destination, dict[bytes, Binding]]] = {}
@@ -82,6 +84,12 @@ class Exchange(Destination):
     def is_abandoned(self) -> bool:
         """Whether it is auto-delete and its last binding is gone: the caller deletes it, which may abandon others."""
         return self.is_auto_delete and self.had_binding and self.binding_count == 0
+
+    def apply_policy(self, policy: EffectivePolicy) -> None:
+        """Other policies than before apply. Drop cached routes afterwards."""
+        self.policy = policy
+        if self.name and ALTERNATE_EXCHANGE not in self.arguments:  # the default exchange has no alternate
+            self.alternate = _name_in(policy.definition)
 
     def bindings(self) -> list[Binding]:
         """Every binding, grouped by destination, for listing and storing."""
@@ -184,3 +192,9 @@ class Exchange(Destination):
 
     def detach(self, binding: Binding) -> None:
         """Take a binding that has just been removed out of the type's index."""
+
+
+def _name_in(arguments: Table) -> bytes:
+    """The alternate exchange that arguments, or a policy's definition, name."""
+    alternate = arguments.get(ALTERNATE_EXCHANGE)
+    return octets(alternate) if alternate is not None and alternate.kind == "S" else b""

@@ -83,7 +83,7 @@ class Daemon:
         monitor = ResourceMonitor(engine.context.alarms, machine, settings.limits, settings.store.segment_bytes)
         monitor.look(engine.context.clock.monotonic_s())  # before the first client can publish
         heart = Heart(engine.context, self._stop_wanted.set, monitor)
-        web = WebPorts(settings, engine, tls_files)
+        web = WebPorts(settings, engine, tls_files, heart.attend)
         self._catch_signals(tls_files)
         try:
             await self._open(engine, heart, web, tls_files)

@@ -101,6 +101,7 @@ class Engine:
         # From here on changes are new ones: the first turn may find that a queue's lease has run out.
         for vhost in self.turn.vhosts.values():
             vhost.journal = StoredTopology(self.store)
+        self.turn.journal = StoredTopology(self.store)
         self.turn.begin()
         self.turn.finish()
         return {

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -36,8 +37,8 @@ class WebPorts:
         metrics_address: The same of the metrics.
     """
 
-    def __init__(self, settings: Settings, engine: Engine, tls_files: TlsFiles) -> None:
-        """Build both applications over ``engine``."""
+    def __init__(self, settings: Settings, engine: Engine, tls_files: TlsFiles, attend: Callable[[], None]) -> None:
+        """Build both applications over ``engine``; ``attend`` is called after each turn that a request makes."""
         self._settings = settings
         self._tls_files = tls_files
         node = Node(
@@ -50,7 +51,7 @@ class WebPorts:
             started_s=engine.context.clock.monotonic_s(),
         )
         self.listeners: list[Listener] = []
-        facts = Facts(engine.context, node, self.listeners)
+        facts = Facts(engine.context, node, self.listeners, attend)
         scraper = Scraper(engine.turn, facts.peers, node, Machine(settings.data_dir), engine.context.clock)
         self._api = api_app(facts, settings.http.max_body_bytes)
         self._metrics = metrics_app(scraper)

@@ -1,7 +1,9 @@
-"""What the vhost reports so that durable exchanges, queues and bindings survive a restart."""
+"""What the vhost reports so that durable exchanges, queues and bindings, policies and limits survive a restart."""
 
 from mypy_extensions import mypyc_attr
 
+from broker.policy.limits import Limits
+from broker.policy.policy import Policy
 from broker.queues.queue import Queue
 from broker.routing.binding import Binding
 from broker.routing.exchange import Exchange
@@ -31,3 +33,21 @@ class TopologyJournal:
 
     def unbound(self, binding: Binding) -> None:
         """A binding between two durable ends is gone."""
+
+    def policy_set(self, policy: Policy) -> None:
+        """A policy is new, or another than before."""
+
+    def policy_removed(self, vhost_name: str, name: str, is_operator: bool) -> None:
+        """A policy is gone."""
+
+    def ttl_changed(self, queue: Queue) -> None:
+        """Messages in a durable queue have another TTL than those to come."""
+
+    def vhost_limits_set(self, vhost_name: str, limits: Limits) -> None:
+        """A vhost has these limits, and no others."""
+
+    def user_limits_set(self, user_name: bytes, limits: Limits) -> None:
+        """A user has these limits, and no others."""
+
+    def default_queue_type_set(self, vhost_name: str, queue_type: bytes) -> None:
+        """Queues that are declared without a type get this one."""

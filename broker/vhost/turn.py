@@ -21,6 +21,7 @@ from mypy_extensions import i64, mypyc_attr
 from broker.core.clock import Clock
 from broker.core.counters import Counters
 from broker.core.message import PENDING
+from broker.policy.limits import Limits, UserLimits
 from broker.queues.agenda import Agenda
 from broker.queues.queue import Queue
 from broker.store.errors import StoreError
@@ -29,6 +30,7 @@ from broker.vhost.alarms import Alarms
 from broker.vhost.confirms import ConfirmLedger
 from broker.vhost.dead_letters import route_dead_letter
 from broker.vhost.outlet import Outlet
+from broker.vhost.topology import TopologyJournal
 from broker.vhost.vhost import VHost
 
 
@@ -39,6 +41,8 @@ class Turn:
 
     Attributes:
         vhosts: By name.
+        user_limits: How many connections and channels users may have. Change them by ``set_user_limits``.
+        journal: Told of what belongs to no vhost.
         alarms: What is short. A full disk is noticed here.
         failure: Why the last write to the store failed; the server decides what follows, and clears it.
     """
@@ -49,12 +53,19 @@ class Turn:
         self.store: Final = store
         self.counters: Final = counters
         self.vhosts: Final[dict[str, VHost]] = {}
+        self.user_limits: Final = UserLimits()
+        self.journal: TopologyJournal = TopologyJournal()
         self._ledgers: list[ConfirmLedger] = []
         self._waiting: list[ConfirmLedger] = []
         self._touched: list[Outlet] = []
         self.alarms: Final = Alarms()
         self.failure: StoreError | None = None
         self._carried: i64 = 0  # appends at the head of the store's pending that an earlier turn found no room for
+
+    def set_user_limits(self, user_name: bytes, limits: Limits) -> None:
+        """Replace the limits of a user; none for one who is deleted. What is there already stays."""
+        self.user_limits.set(user_name, limits)
+        self.journal.user_limits_set(user_name, limits)
 
     def begin(self) -> None:
         """Read the clock and wake the queues whose time has come. Before every chunk."""

@@ -4,7 +4,7 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.arguments import Table
+from broker.core.arguments import Table, longstr
 from broker.core.counters import Counters
 from broker.core.destination import Destination, resource_text
 from broker.core.errors import (
@@ -15,8 +15,11 @@ from broker.core.errors import (
     SoftError,
 )
 from broker.core.ids import generated_name
+from broker.policy.limits import MAX_QUEUES, NO_LIMITS, Limits
+from broker.policy.policies import Policies
+from broker.policy.policy import Policy
 from broker.queues.agenda import Agenda
-from broker.queues.arguments import CLASSIC, check_arguments, queue_type
+from broker.queues.arguments import CLASSIC, check_arguments, names_queue_type, queue_type
 from broker.queues.queue import Queue
 from broker.routing.binding import Binding
 from broker.routing.direct import DefaultExchange, QueueLookup
@@ -78,6 +81,9 @@ class VHost(ExchangeLookup):
         queues: By name.
         replies: Names of direct reply-to.
         agenda: What the turn will do.
+        policies: Its policies. Change them by ``set_policy`` and ``remove_policy``, which apply them.
+        limits: How many connections and queues it may have.
+        default_queue_type: Of queues that are declared without a type and can be of this one.
         version: Grows with every change that may alter a route; cached routes of an older version are void.
         keeps_abandoned: Auto-delete exchanges stay when their last binding goes. While the journal is read back: it
             names each one that went, and bindings that would keep one alive need not be in it.
@@ -96,6 +102,9 @@ class VHost(ExchangeLookup):
         names = QueueNames(self.replies)
         self.queues: Final = names.by_name
         self.exchanges: Final[dict[bytes, Exchange]] = {}
+        self.policies: Final = Policies()
+        self.limits: Limits = NO_LIMITS
+        self.default_queue_type: bytes = CLASSIC
         self.version: i64 = 0
         self.keeps_abandoned: bool = False
         # Which exchanges have bindings to a destination: so that deleting one need not look at every exchange.
@@ -158,6 +167,7 @@ class VHost(ExchangeLookup):
             is_durable=is_durable, is_auto_delete=is_auto_delete, is_internal=is_internal, arguments=arguments
         )
         exchange = make_exchange(kind, name, self.name, traits)
+        exchange.apply_policy(self.policies.for_exchange(name))
         self.exchanges[name] = exchange
         self.version += 1  # it may be the missing alternate of another
         if is_durable:
@@ -277,6 +287,8 @@ class VHost(ExchangeLookup):
             SoftError: 403 for reserved names, 405 and 406 for a difference, 406 for bad arguments.
         """
         self.counters.queues_declared += 1
+        if self.default_queue_type != CLASSIC and not names_queue_type(arguments):
+            arguments = self._with_default_type(arguments, is_durable, is_exclusive, is_auto_delete)
         if not name:
             if queue_type(arguments) != CLASSIC:
                 kind = queue_type(arguments).decode("utf-8", "replace")
@@ -298,6 +310,10 @@ class VHost(ExchangeLookup):
         check_arguments(arguments, what)
         if queue_type(arguments) != CLASSIC:
             _check_quorum_flags(what, is_durable, is_exclusive, is_auto_delete)
+        if self.limits.is_reached(MAX_QUEUES, len(self.queues)):
+            limit = self.limits.get(MAX_QUEUES)
+            text = f"cannot declare queue '{name.decode('utf-8', 'replace')}': queue limit in vhost '{self.name}'"
+            raise SoftError(PRECONDITION_FAILED, f"{text} ({limit}) is reached")
         queue = self.make_queue(
             # RabbitMQ stores an exclusive queue as not durable: it ends with its connection, and so with a restart.
             name,
@@ -330,9 +346,15 @@ class VHost(ExchangeLookup):
             self.store,
             self.counters,
         )
+        queue.apply_policy(self.policies.for_queue(name, queue_type(arguments)))
         self.queues[name] = queue
         self.version += 1
         return queue
+
+    def _with_default_type(self, arguments: Table, is_durable: bool, is_exclusive: bool, is_auto_delete: bool) -> Table:
+        """Arguments that name no type as RabbitMQ completes them, for a redeclare as for a new queue."""
+        fits = is_durable and not is_exclusive and not is_auto_delete
+        return {**arguments, b"x-queue-type": longstr(self.default_queue_type if fits else CLASSIC)}
 
     def delete_queue(self, queue: Queue) -> int:
         """Delete a queue with its messages and bindings. Returns how many messages were ready."""
@@ -348,6 +370,46 @@ class VHost(ExchangeLookup):
         """A consumer has left ``queue``: delete it if it is auto-delete and this was the last one."""
         if queue.is_auto_delete and not queue.is_deleted and not queue.consumers:
             self.delete_queue(queue)
+
+    # --- what an operator decides
+
+    def set_policy(self, policy: Policy) -> None:
+        """Add a policy, or replace the one of its name. It acts at once on everything there is.
+
+        Raises:
+            PolicyRefused: There are too many.
+        """
+        self.policies.set(policy)
+        self.journal.policy_set(policy)
+        self.apply_policies()
+
+    def remove_policy(self, name: str, is_operator: bool) -> bool:
+        """Remove a policy and what it did; false if there is none of that name."""
+        if not self.policies.remove(name, is_operator):
+            return False
+        self.journal.policy_removed(self.name, name, is_operator)
+        self.apply_policies()
+        return True
+
+    def apply_policies(self) -> None:
+        """Give every exchange and queue the policies that apply to it now."""
+        for exchange in self.exchanges.values():
+            exchange.apply_policy(self.policies.for_exchange(exchange.name))
+        for queue in self.queues.values():
+            policy = self.policies.for_queue(queue.name, queue_type(queue.arguments))
+            if queue.apply_policy(policy) and queue.is_durable:
+                self.journal.ttl_changed(queue)
+        self.version += 1  # alternate exchanges may be others
+
+    def set_limits(self, limits: Limits) -> None:
+        """Replace the limits. What is there already stays, even if it is more."""
+        self.limits = limits
+        self.journal.vhost_limits_set(self.name, limits)
+
+    def set_default_queue_type(self, kind: bytes) -> None:
+        """Replace the default type; queues that exist stay as they are."""
+        self.default_queue_type = kind
+        self.journal.default_queue_type_set(self.name, kind)
 
 
 def _refuse_default(name: bytes) -> None:

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from broker import __version__
-from broker.cli.control_command import EX_UNAVAILABLE, app
+from broker.cli.api_options import EX_UNAVAILABLE
+from broker.cli.control_command import app
 
 OVERVIEW = {
     "cluster_name": "stable",

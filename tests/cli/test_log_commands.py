@@ -16,10 +16,16 @@ from broker.core.arguments import Field, Table
 from broker.core.message import Message, Queued
 from broker.definitions.records import (
     BindingRecord,
+    DefaultQueueTypeRecord,
     ExchangeRecord,
+    PolicyGone,
+    PolicyRecord,
     QueueGone,
     QueueRecord,
+    QueueTtlRecord,
     Record,
+    UserLimitsRecord,
+    VHostLimitsRecord,
     encode_record,
     pack_table,
 )
@@ -468,9 +474,44 @@ def test_dump_of_one_queue_shows_what_is_about_it(small: Path) -> None:
     assert rows(small, "--queue", "nobody") == []
 
 
+def test_dump_shows_what_an_operator_decided(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "data")
+    definition = pack_table({b"max-length": Field("l", 1000)})
+    declare(
+        scene,
+        PolicyRecord("/", "p\x1b", True, "^q", "queues", 5, definition),
+        QueueTtlRecord("/", b"q", 1_700_000_000_000, -1),
+        PolicyGone("staging", "p", False),
+        VHostLimitsRecord("/", {"max-queues": 3, "max-connections": -1}),
+        VHostLimitsRecord("/", {}),
+        UserLimitsRecord(b"ann\xff", {"max-channels": 3}),
+        DefaultQueueTypeRecord("/", b"quorum"),
+    )
+    scene.write()
+    scene.crash()
+    code, out, _ = ask("dump", str(tmp_path / "data"), "--kind", "topology")
+    assert code == 0
+    assert [line.split("  ", 2)[2] for line in out.splitlines()] == [
+        'policy  "p\\x1b"  operator policy  pattern "^q" apply-to queues priority 5  definition "max-length"="1000"'
+        '  vhost "/"',
+        'queue-ttl  "q"  messages before 2023-11-14T22:13:20.000Z have a ttl of -1 ms  vhost "/"',
+        'policy-gone  "p"  vhost "staging"',
+        'vhost-limits  "max-queues"=3 "max-connections"=-1  vhost "/"',
+        'vhost-limits  no limits  vhost "/"',
+        'user-limits  user "ann\\xff"  "max-channels"=3',
+        'default-queue-type  "quorum"  vhost "/"',
+    ]
+    first, *_, user, kind = rows(tmp_path / "data")
+    assert (first["name"], first["operator"], first["definition"]) == ("p\x1b", True, {"max-length": 1000})
+    assert (user["limits"], kind["queue_type"]) == ({"max-channels": 3}, "quorum")
+    assert [row["kind"] for row in rows(tmp_path / "data", "--queue", "q")] == ["queue-ttl"]
+
+
 def test_dump_of_kinds_shows_these_and_refuses_others(small: Path) -> None:
     everything = [row["kind"] for row in rows(small)]
-    assert set(everything) == set(KINDS) - {"damage", "cut", "undecodable", "exchange-gone", "binding-gone"}
+    decisions = {"queue-ttl", "policy", "policy-gone", "vhost-limits", "user-limits", "default-queue-type"}
+    absent = {"damage", "cut", "undecodable", "exchange-gone", "binding-gone", *decisions}
+    assert set(everything) == set(KINDS) - absent
     for kind in sorted(set(KINDS)):
         assert [row["kind"] for row in rows(small, "--kind", kind)] == [each for each in everything if each == kind]
     assert len(rows(small, "--kind", "topology", "--kind", "closed")) == 7

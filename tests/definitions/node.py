@@ -28,7 +28,7 @@ class Node(Scene):
         self.reader.finish(self.recovered)
         self.turn.begin()
         self.turn.finish()
-        self.vhost.journal = StoredTopology(self.store)
+        self.vhost.journal = self.turn.journal = StoredTopology(self.store)
         self.turn.begin()
 
     def make_vhost(self, name: str) -> VHost:

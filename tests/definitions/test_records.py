@@ -9,11 +9,17 @@ from broker.core.arguments import Field, Table, array, long, longstr, table
 from broker.definitions.records import (
     BindingGone,
     BindingRecord,
+    DefaultQueueTypeRecord,
     ExchangeGone,
     ExchangeRecord,
+    PolicyGone,
+    PolicyRecord,
     QueueGone,
     QueueRecord,
+    QueueTtlRecord,
     Record,
+    UserLimitsRecord,
+    VHostLimitsRecord,
     decode_record,
     encode_record,
     pack_table,
@@ -22,6 +28,8 @@ from broker.definitions.records import (
 
 NAME = st.binary(max_size=255)
 VHOST = st.text(max_size=40)
+NUMBER = st.integers(-(2**53), 2**53)
+LIMITS = st.dictionaries(st.text(max_size=20), NUMBER, max_size=3)
 RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(ExchangeRecord, VHOST, NAME, NAME, st.booleans(), st.booleans(), st.binary()),
     st.builds(ExchangeGone, VHOST, NAME),
@@ -29,6 +37,12 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(QueueGone, VHOST, NAME),
     st.builds(BindingRecord, VHOST, NAME, NAME, st.booleans(), NAME, st.binary()),
     st.builds(BindingGone, VHOST, NAME, NAME, st.booleans(), NAME, st.binary()),
+    st.builds(PolicyRecord, VHOST, VHOST, st.booleans(), VHOST, VHOST, NUMBER, st.binary()),
+    st.builds(PolicyGone, VHOST, VHOST, st.booleans()),
+    st.builds(QueueTtlRecord, VHOST, NAME, NUMBER, NUMBER),
+    st.builds(VHostLimitsRecord, VHOST, LIMITS),
+    st.builds(UserLimitsRecord, NAME, LIMITS),
+    st.builds(DefaultQueueTypeRecord, VHOST, NAME),
 )
 
 
@@ -63,6 +77,8 @@ def test_random_octets_are_a_record_or_refused(octets: bytes) -> None:
         ["stream", "/", b"x"],
         ["queue"],
         ["queue", "/", b"q", "one", False, b""],
+        ["policy", "/", "p", False, "^q", "all", 2**53 + 1, b"d"],
+        ["user-limits", b"u", {"max-channels": 2**63}],
         [],
         {"queue": 1},
         None,
@@ -76,15 +92,22 @@ def test_record_of_another_kind_or_shape_is_refused(value: object) -> None:
 
 def test_records_on_disk_keep_their_shape() -> None:
     """A change here is a change of the format: a broker would no longer read its own data directory."""
-    written = {
+    written: dict[Record, list[object]] = {
         ExchangeRecord("/", b"x", b"topic", True, False, b"a"): ["exchange", "/", b"x", b"topic", True, False, b"a"],
         ExchangeGone("/", b"x"): ["exchange-gone", "/", b"x"],
         QueueRecord("/", b"q", 7, True, b"a"): ["queue", "/", b"q", 7, True, b"a"],
         QueueGone("/", b"q"): ["queue-gone", "/", b"q"],
         BindingRecord("/", b"x", b"q", False, b"k", b"a"): ["binding", "/", b"x", b"q", False, b"k", b"a"],
         BindingGone("/", b"x", b"y", True, b"k", b"a"): ["binding-gone", "/", b"x", b"y", True, b"k", b"a"],
+        PolicyRecord("/", "p", True, "^q", "all", 5, b"d"): ["policy", "/", "p", True, "^q", "all", 5, b"d"],
+        PolicyGone("/", "p", False): ["policy-gone", "/", "p", False],
+        QueueTtlRecord("/", b"q", 9, -1): ["queue-ttl", "/", b"q", 9, -1],
+        DefaultQueueTypeRecord("/", b"quorum"): ["default-queue-type", "/", b"quorum"],
     }
     assert {record: msgspec.msgpack.decode(encode_record(record)) for record in written} == written
+    limits = {"max-queues": 3}
+    assert msgspec.msgpack.decode(encode_record(VHostLimitsRecord("/", limits))) == ["vhost-limits", "/", limits]
+    assert msgspec.msgpack.decode(encode_record(UserLimitsRecord(b"u", limits))) == ["user-limits", b"u", limits]
 
 
 @pytest.mark.parametrize(
