@@ -580,12 +580,10 @@ class Queue(Enqueuer):
         has_length_limit = limits.max_length >= 0 or limits.max_bytes >= 0
         self._refuses = has_length_limit and limits.overflow != DROP_HEAD
         self._trims = has_length_limit and not self._refuses
+        if limits.is_at_least_once and self.dead is None:
+            self.dead = {}
         if limits.message_ttl_ms >= 0:
             self._has_timers = True  # and stays so: what it gave to messages it does not take back
-        if self.dead is None and limits.is_at_least_once:
-            self.dead = {}
-        elif not self.dead and not limits.is_at_least_once:
-            self.dead = None
         self._stay()
         self.renew_lease()
 
@@ -679,7 +677,7 @@ class Queue(Enqueuer):
             self._agenda.wake_at(ends_ms, self)
 
     def _drop(self, queued: Queued, reason: bytes) -> None:
-        if self.dead is not None:
+        if self.dead is not None and self.limits.is_at_least_once:
             letter = DeadLetter(queued.message, self, reason, queued)
             self.dead[int(queued.position)] = letter
             self.dead_bytes += len(queued.message.body)
@@ -709,7 +707,12 @@ class Queue(Enqueuer):
     def dead_letter_refused(self, letter: DeadLetter) -> None:
         """No target, or a full one: the dead letter stays, behind the others, and is tried again."""
         queued = letter.queued
-        if queued is None or self.dead is None or self.dead.pop(int(queued.position), None) is None:
+        if queued is None or self.dead is None:
+            return
+        if not self.limits.is_at_least_once:
+            self.dead_letter_taken(queued)  # a policy has changed: it is dropped, as any other
+            return
+        if self.dead.pop(int(queued.position), None) is None:
             return
         self.dead[int(queued.position)] = letter
         if self._retry_wake_ms == 0:
