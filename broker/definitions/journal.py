@@ -21,7 +21,7 @@ from broker.definitions.records import (
     pack_table,
     unpack_table,
 )
-from broker.queues.queue import Queue
+from broker.queues.queue import ClassicQueue, Queue
 from broker.routing.binding import Binding
 from broker.routing.exchange import Exchange
 from broker.store.placing import Recovered
@@ -203,7 +203,8 @@ class TopologyReader:
             queue = vhost.make_queue(
                 record.name, True, record.is_auto_delete, 0, unpack_table(record.arguments), record.log_id
             )
-            self.restorer.queues[record.log_id] = queue
+            if isinstance(queue, ClassicQueue):
+                self.restorer.queues[record.log_id] = queue
         elif isinstance(record, BindingRecord):
             source, destination = _ends(vhost, record)
             if source is not None and destination is not None:

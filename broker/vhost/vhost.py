@@ -16,8 +16,9 @@ from broker.core.errors import (
 )
 from broker.core.ids import generated_name
 from broker.queues.agenda import Agenda
-from broker.queues.arguments import CLASSIC, check_arguments, queue_type
-from broker.queues.queue import Queue
+from broker.queues.arguments import CLASSIC, STREAM, check_arguments, queue_type
+from broker.queues.queue import ClassicQueue, Queue
+from broker.queues.stream import Stream
 from broker.routing.binding import Binding
 from broker.routing.direct import DefaultExchange, QueueLookup
 from broker.routing.exchange import Exchange, ExchangeTraits
@@ -297,7 +298,7 @@ class VHost(ExchangeLookup):
         what = resource_text("queue", name, self.name)
         check_arguments(arguments, what)
         if queue_type(arguments) != CLASSIC:
-            _check_quorum_flags(what, is_durable, is_exclusive, is_auto_delete)
+            _check_replicated_flags(what, is_durable, is_exclusive, is_auto_delete)
         queue = self.make_queue(
             # RabbitMQ stores an exclusive queue as not durable: it ends with its connection, and so with a restart.
             name,
@@ -318,18 +319,22 @@ class VHost(ExchangeLookup):
         """Add a queue without checks: for a declare that passed them, and for recovery."""
         if log_id > self._log_ids.last:
             self._log_ids.last = log_id
-        queue = Queue(
-            name,
-            self.name,
-            is_durable,
-            is_auto_delete,
-            owner_id,
-            arguments,
-            log_id,
-            self.agenda,
-            self.store,
-            self.counters,
-        )
+        queue: Queue
+        if queue_type(arguments) == STREAM:
+            queue = Stream(name, self.name, arguments, log_id, self.agenda, self.store, self.counters)
+        else:
+            queue = ClassicQueue(
+                name,
+                self.name,
+                is_durable,
+                is_auto_delete,
+                owner_id,
+                arguments,
+                log_id,
+                self.agenda,
+                self.store,
+                self.counters,
+            )
         self.queues[name] = queue
         self.version += 1
         return queue
@@ -363,8 +368,8 @@ def _locked(queue: Queue) -> SoftError:
     )
 
 
-def _check_quorum_flags(what: str, is_durable: bool, is_exclusive: bool, is_auto_delete: bool) -> None:
-    """Quorum queues are durable and shared. RabbitMQ's texts."""
+def _check_replicated_flags(what: str, is_durable: bool, is_exclusive: bool, is_auto_delete: bool) -> None:
+    """Quorum queues and streams are durable and shared. RabbitMQ's texts."""
     if is_auto_delete:
         raise SoftError(PRECONDITION_FAILED, f"invalid property 'auto-delete' for {what}")
     if is_exclusive:
