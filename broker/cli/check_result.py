@@ -84,7 +84,9 @@ class CheckResult:
 
     path: str
     parts: dict[str, PartCount] = field(
-        default_factory=lambda: {name: PartCount() for name in ("journal", "log", "queue segments", "ledgers")}
+        default_factory=lambda: {
+            name: PartCount() for name in ("journal", "log", "queue segments", "ledgers", "streams")
+        }
     )
     queues: list[QueueCount] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)

@@ -28,6 +28,11 @@ class ReadOnlyFiles(Files):
         self._told(path, len(data))
         return data
 
+    def read_part(self, path: str, offset: i64, size: i64) -> bytes:
+        data = super().read_part(path, offset, size)
+        self._told(path, len(data))
+        return data
+
     def list_directory(self, path: str) -> list[str]:
         try:
             return super().list_directory(path)

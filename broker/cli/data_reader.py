@@ -9,7 +9,8 @@ from broker.store.errors import StoreError
 from broker.store.findings import DAMAGE, Finding
 from broker.store.queue_recovery import QueueSegmentRecovery
 from broker.store.records import History
-from broker.store.series import Series
+from broker.store.series import Series, number_of
+from broker.store.stream_recovery import StreamScan
 
 PARTS = ("journal", "log", "queues")
 
@@ -88,3 +89,20 @@ class DataReader:
         backlog = QueueSegmentRecovery(self.files, f"{self.path}/queues", self.key, history)
         backlog.read_ledgers(log.numbers())
         return backlog
+
+    def read_streams(self) -> dict[int, StreamScan]:
+        """Read every stream whole, by log_id.
+
+        Raises:
+            OSError: A file could not be read.
+        """
+        scans: dict[int, StreamScan] = {}
+        for name in self.files.list_directory(f"{self.path}/streams"):
+            path = f"{self.path}/streams/{name}"
+            log_id = int(number_of(name, ""))
+            if log_id < 0:
+                self.notes.append(f"{path} is not a directory of the broker; it is left alone")
+                continue
+            scans[log_id] = StreamScan(self.files, path, self.key)
+            scans[log_id].run(is_whole=True)
+        return scans

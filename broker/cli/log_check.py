@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.cli.check_result import CheckResult, QueueCount, Trouble
-from broker.cli.data_reader import PARTS, DataReader
+from broker.cli.data_reader import DataReader
 from broker.cli.peer_text import escaped
 from broker.store.findings import CUT, DAMAGE, FOREIGN, HEADER, PASSED, Finding, in_file_order
 from broker.store.framing import batch_end
@@ -26,6 +26,8 @@ _CONSEQUENCES: Final = {
     ),
     (".seg", DAMAGE): "the next start loses the messages in them",
     (".acks", DAMAGE): "the next start goes on without them",
+    (".stream", DAMAGE): "readers pass over them",
+    (".stream", CUT): "the next start cuts them off; no sync is known to have covered them",
     ("journal", CUT): "the next start cuts them off; no sync is known to have covered them",
     ("log", CUT): "the next start cuts them off; no sync is known to have covered them",
     ("empty journal", CUT): "the next start goes on without any exchange, queue or binding",
@@ -57,7 +59,6 @@ class LogCheck:
         """
         began_s = time.monotonic()
         reader = self._reader
-        self.result.notes.extend(reader.notes)
         for finding in reader.findings:
             self._add(Trouble.of(finding, _MISSING[Path(finding.path).name]))
         journal = reader.read_journal()
@@ -70,7 +71,9 @@ class LogCheck:
         self._count_backlog(backlog)
         self._take("queues", backlog.findings)
         self._count_log(log)
+        self._count_streams()
         self._name_queues()
+        self.result.notes.extend(reader.notes)
         for path in reader.files.would_remove:
             self.result.notes.append(f"{path} is unfinished or superseded; the next start removes it")
         self.result.seconds = time.monotonic() - began_s
@@ -132,6 +135,21 @@ class LogCheck:
         for piece in log.pieces:
             count.records += self._count_live(log.octets(piece.file_index), int(piece.start), int(piece.end))
 
+    def _count_streams(self) -> None:
+        count = self.result.parts["streams"]
+        for log_id, scan in self._reader.read_streams().items():
+            count.files += len(scan.segments)
+            count.octets += sum(int(segment.size) for segment in scan.segments)
+            count.batches += int(scan.chunk_count)
+            count.records += int(scan.message_count)
+            self._reader.files.would_remove.extend([*scan.unfinished, *scan.useless])
+            self._take("streams", list(scan.findings))
+            settled = self._history.queues.get(log_id)
+            if settled is not None and settled.is_forgotten:
+                self.result.notes.append(f"{scan.directory} belongs to a deleted stream; the next start removes it")
+            else:
+                self._queues[log_id] = QueueCount(messages=int(scan.message_count), octets=int(scan.body_bytes))
+
     def _count_live(self, data: bytes, start: int, end: int) -> int:
         """Count the live messages of a run of batches; returns its content records."""
         records = 0
@@ -188,16 +206,20 @@ def consequence_of(part: str, finding: Finding) -> str:
         return "the next start knows the batches behind it by their checksums"
     if finding.kind == PASSED:
         return "the next start takes nothing from it"
-    if finding.kind == DAMAGE and finding.size > 0 and part != "queues":
+    is_numbered = part not in {"queues", "streams"}
+    if finding.kind == DAMAGE and finding.size > 0 and is_numbered:
         # The numbers of batches tell what is lost: octets that somebody put between two batches cost nothing.
         return "if a batch was there, it is told as missing"
-    where = Path(finding.path).suffix if part == "queues" else part
+    where = part if is_numbered else Path(finding.path).suffix
     return _CONSEQUENCES.get((where, int(finding.kind)), "the next start goes on without it")
 
 
 def planned_octets(path: str) -> int:
     """About how many octets a check reads: settlements are needed before messages, so files are read again."""
-    times = {"journal": 2, "log": 3, "queues": 2}
+    times = {"journal": 2, "log": 3, "queues": 2, "streams": 2}
     return sum(
-        file.stat().st_size * times[part] for part in PARTS for file in Path(path, part).rglob("*") if file.is_file()
+        file.stat().st_size * each
+        for part, each in times.items()
+        for file in Path(path, part).rglob("*")
+        if file.is_file()
     )

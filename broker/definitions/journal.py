@@ -31,7 +31,7 @@ from broker.definitions.records import (
 from broker.policy.limits import Limits
 from broker.policy.policy import Policy, PolicyRefused
 from broker.queues.arguments import CLASSIC
-from broker.queues.queue import Queue
+from broker.queues.queue import ClassicQueue, Queue
 from broker.routing.binding import Binding
 from broker.routing.exchange import Exchange
 from broker.store.placing import Recovered
@@ -276,7 +276,8 @@ class TopologyReader:
             queue = vhost.make_queue(
                 record.name, True, record.is_auto_delete, 0, unpack_table(record.arguments), record.log_id
             )
-            self.restorer.queues[record.log_id] = queue
+            if isinstance(queue, ClassicQueue):
+                self.restorer.queues[record.log_id] = queue
         elif isinstance(record, BindingRecord):
             source, destination = _ends(vhost, record)
             if source is not None and destination is not None:

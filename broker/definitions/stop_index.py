@@ -15,13 +15,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from broker.queues.queue import Queue
+from broker.queues.queue import ClassicQueue
 from broker.queues.ready import ParkedLine
 from broker.store.batch_file import sync_directory, sync_file
 from broker.store.chunk import Chunk, SpoolFile, Tally
 from broker.store.commit_log import log_path
 from broker.store.framing import FILE_HEADER_SIZE
 from broker.store.places import LogSegment, QueuePlaces, Share
+from broker.store.placing import Recovered
 from broker.store.spool import Spool, SpoolWriter
 from broker.store.store import Store
 
@@ -128,14 +129,14 @@ def index_path(store: Store) -> str:
 
 
 def write_index(
-    store: Store, spool: Spool, queues: Iterable[Queue], highest_log_id: int, least_bytes: int = LEAST_BYTES
+    store: Store, spool: Spool, queues: Iterable[ClassicQueue], highest_log_id: int, least_bytes: int = LEAST_BYTES
 ) -> bool:
     """Park all queues and write the index. After ``Store.seal``; nothing may be written afterwards.
 
     Args:
         store: Sealed.
         spool: Where the queues park.
-        queues: Every durable queue; nothing of them is out any more.
+        queues: Every durable queue but streams, which know their places; nothing of them is out any more.
         highest_log_id: The highest number that a queue has had.
         least_bytes: With less than that in the log there is no index.
 
@@ -182,7 +183,7 @@ class _FileTable:
         return known
 
 
-def _parked(store: Store, spool: Spool, queues: Iterable[Queue], highest_log_id: int) -> StopIndex | None:
+def _parked(store: Store, spool: Spool, queues: Iterable[ClassicQueue], highest_log_id: int) -> StopIndex | None:
     """Everything in its place, or None if something is not where an index could say it."""
     table = _FileTable()
     writer = SpoolWriter(spool, FILE_BYTES)
@@ -348,11 +349,14 @@ def _size(path: str) -> int:
         return -1
 
 
-def apply_index(index: StopIndex, store: Store, spool: Spool, queues: dict[int, Queue]) -> None:
+def apply_index(
+    index: StopIndex, recovered: Recovered, store: Store, spool: Spool, queues: dict[int, ClassicQueue]
+) -> None:
     """Take everything over: the log is open afterwards, and the queues have their messages.
 
     Args:
         index: From ``take_index``.
+        recovered: From ``Store.recover_topology``.
         store: Its topology is recovered.
         spool: With the index's files kept.
         queues: Durable queues by log_id, as the topology made them.
@@ -377,11 +381,10 @@ def apply_index(index: StopIndex, store: Store, spool: Spool, queues: dict[int, 
         queue.unpark(lines, next_positions.get(row.log_id, 1), row.has_timers)
     segments = {row.number: _segment(row, store) for row in index.segments}
     places = {row.log_id: _places(row, segments) for row in index.places}
-    store.resume(list(segments.values()), places, index.last_batch)
-    store.forgotten.extend((0, path) for path in index.forgotten)
+    store.resume(recovered, list(segments.values()), places, index.forgotten, index.last_batch)
 
 
-def _chunks(rows: list[ChunkRow], queue: Queue, files: list[SpoolFile], spool: Spool) -> list[Chunk]:
+def _chunks(rows: list[ChunkRow], queue: ClassicQueue, files: list[SpoolFile], spool: Spool) -> list[Chunk]:
     chunks: list[Chunk] = []
     for row in rows:
         tally = Tally()

@@ -16,19 +16,19 @@ _NO_DETAILS: Final = {"rate": 0.0}
 
 def queue_view(facts: Facts, queue: Queue) -> Json:
     """The row of one queue, in lists and alone."""
-    ready, unacked = queue.ready.count, queue.unacked_count
+    ready, unacked = queue.ready_count, queue.unacked_count
     consumers = queue.consumers
     view: Json = {
         "name": shown(queue.name),
         "vhost": queue.vhost_name,
-        "type": "quorum" if queue.limits.is_quorum else "classic",
+        "type": shown(queue.kind),
         "durable": queue.is_durable,
         "auto_delete": queue.is_auto_delete,
         "exclusive": queue.owner_id != 0,
         "arguments": json_table(queue.arguments) if queue.arguments else {},
         "node": facts.node.name,
         "state": "running",
-        "messages": ready + unacked,
+        "messages": queue.message_count,
         "messages_ready": ready,
         "messages_unacknowledged": unacked,
         "consumers": len(consumers),

@@ -12,9 +12,6 @@ DEPTH: Final = "queue_metrics"
 DELIVERY: Final = "queue_delivery_metrics"
 EXCHANGE: Final = "queue_exchange_metrics"
 
-CLASSIC: Final = "rabbit_classic_queue"
-QUORUM: Final = "rabbit_quorum_queue"
-
 # RabbitMQ's name where the figure is the same one. The consumer count is in two families there, and so it is here.
 # Not measured, and so not here: memory, messages in memory, consumer capacity, disk reads and writes.
 CONSUMER_ROW: Final = Row[Queue](
@@ -26,7 +23,7 @@ QUEUE_ROWS: Final[list[Row[Queue]]] = [
         "gauge",
         "queue_messages_ready",
         "Messages ready to be delivered to consumers",
-        lambda queue: queue.ready.count,
+        lambda queue: queue.ready_count,
     ),
     Row(
         COARSE,
@@ -40,7 +37,7 @@ QUEUE_ROWS: Final[list[Row[Queue]]] = [
         "gauge",
         "queue_messages",
         "Sum of ready and unacknowledged messages: total queue depth",
-        lambda queue: queue.ready.count + queue.unacked_count,
+        lambda queue: queue.message_count,
     ),
     CONSUMER_ROW,
     Row(
@@ -113,7 +110,7 @@ GOT_ROW: Final = Row[Queue](
 
 def queue_type(queue: Queue) -> str:
     """RabbitMQ's module name for the type it was declared with, as the label ``queue_type`` has it."""
-    return QUORUM if queue.limits.is_quorum else CLASSIC
+    return f"rabbit_{shown(queue.kind)}_queue"
 
 
 # A constant: what it says is in its labels.

@@ -53,7 +53,7 @@ class Totals(Struct):
         for queue in queues:
             self.queues += 1
             self.consumers += len(queue.consumers)
-            self.ready += queue.ready.count
+            self.ready += queue.ready_count
             self.unacked += queue.unacked_count
             self.ready_bytes += queue.ready_bytes
             self.unacked_bytes += queue.unacked_bytes

@@ -17,8 +17,10 @@ from broker.protocol.channel import DISCARD, FAIL, REQUEUE, Channel
 from broker.protocol.consumer import ChannelConsumer
 from broker.protocol.names import queue_name
 from broker.protocol.reply_to import refuse_get
-from broker.queues.arguments import integer_objection
+from broker.queues.arguments import QUORUM, STREAM, integer_objection
 from broker.queues.queue import Queue
+from broker.queues.stream import Stream
+from broker.queues.stream_arguments import ReaderArguments
 from broker.vhost.replies import REPLY_TO
 from broker.wire.arguments import ArgumentReader
 from broker.wire.methods import (
@@ -30,6 +32,8 @@ from broker.wire.methods import (
     BASIC_RECOVER_OK,
 )
 from broker.wire.octets import put_u8, put_u32, shortstr
+
+_STREAM_ARGUMENTS = (b"x-stream-offset", b"x-stream-filter", b"x-stream-match-unfiltered")
 
 
 def qos(channel: Channel, reader: ArgumentReader) -> None:
@@ -88,10 +92,14 @@ def consume(channel: Channel, reader: ArgumentReader) -> None:
     if limit > 0 and len(channel.consumers) >= limit:
         raise HardError(NOT_ALLOWED, f"reached maximum ({limit}) of consumers per channel")
     priority = _priority(queue, arguments)
-    if queue.limits.is_quorum:
+    reading = None
+    if isinstance(queue, Stream):
+        is_exclusive = False
+        reading = _reading(channel, queue, arguments, no_ack=bits & 2 != 0)
+    elif queue.kind == QUORUM:
         if channel.shared_prefetch > 0:
             raise HardError(NOT_IMPLEMENTED, f"{queue} does not support global qos")
-        is_exclusive = False  # RabbitMQ's quorum queues ignore the flag
+        is_exclusive = False  # RabbitMQ's quorum queues and streams ignore the flag
     elif queue.has_exclusive_consumer or (is_exclusive and (queue.consumers or queue.is_single_active)):
         raise SoftError(ACCESS_REFUSED, f"{queue} in exclusive use")
     no_ack = bits & 2 != 0
@@ -102,15 +110,29 @@ def consume(channel: Channel, reader: ArgumentReader) -> None:
         channel.watch_acks(queue, consumer)
     if bits & 8 == 0:
         channel.answer(BASIC_CONSUME_OK, shortstr(tag))  # before the first delivery, which is put off to the turn's end
-    queue.add_consumer(consumer)
+    if isinstance(queue, Stream) and reading is not None:
+        queue.add_reader(consumer, reading)
+    else:
+        queue.add_consumer(consumer)
+
+
+def _reading(channel: Channel, stream: Stream, arguments: Table, *, no_ack: bool) -> ReaderArguments:
+    """Where a consumer of a stream begins, if it may."""
+    reading = ReaderArguments(arguments, str(stream), channel.vhost.agenda.now_ms)
+    if channel.shared_prefetch > 0:
+        raise HardError(NOT_IMPLEMENTED, f"{stream} does not support global qos")
+    if channel.prefetch_count == 0:
+        raise SoftError(PRECONDITION_FAILED, f"consumer prefetch count is not set for stream {stream}")
+    if no_ack:
+        raise HardError(NOT_IMPLEMENTED, f"automatic acknowledgement not supported by stream {stream}")
+    return reading
 
 
 def _priority(queue: Queue, arguments: Table) -> int:
     field = arguments.get(b"x-priority")
-    for name in (b"x-stream-offset", b"x-stream-filter", b"x-stream-match-unfiltered"):
+    for name in (b"x-priority",) if queue.kind == STREAM else _STREAM_ARGUMENTS:
         if name in arguments:
-            kind = "quorum" if queue.limits.is_quorum else "classic"
-            text = f"invalid arg '{name.decode()}' for {queue} of queue type rabbit_{kind}_queue"
+            text = f"invalid arg '{name.decode()}' for {queue} of queue type rabbit_{queue.kind.decode()}_queue"
             raise SoftError(PRECONDITION_FAILED, text)
     if field is None:
         return 0
@@ -163,7 +185,7 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
     queue = channel.vhost.queue(name, channel.connection.id)
     no_ack = reader.octet() & 1 != 0
     reader.end()
-    if queue.limits.is_quorum and queue.is_single_active:
+    if queue.kind == QUORUM and queue.is_single_active:
         text = (
             f"cannot obtain access to locked {queue}. basic.get operations are not supported by quorum queues with "
             "single active consumer"
@@ -192,7 +214,7 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
     write_i64_be(out, tag)
     put_u8(out, 1 if queued.redelivered else 0)
     out.write(message.route)
-    put_u32(out, queue.ready.count)
+    put_u32(out, queue.ready_count)
     channel.answer(BASIC_GET_OK, out.getvalue())
     header = queue.header_of(queued) if queued.redelivered else message.header
     channel.connection.outbox.content(channel.number, header, message.body)

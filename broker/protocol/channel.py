@@ -438,7 +438,7 @@ class Channel:
         if holder is not None:
             holder.unacked_count -= 1
             self.shared_unacked -= 1
-            if queue.ready.count > 0 and not queue.is_due:
+            if not queue.is_due and queue.ready_count > 0:
                 queue.wake()
             if self._was_full:
                 self.wake_consumers()

@@ -6,6 +6,7 @@ from broker.protocol.channel import Channel
 from broker.protocol.exchange_methods import refuse_default
 from broker.protocol.names import queue_name, stripped
 from broker.protocol.reply_to import check_requester, is_reply_name, refuse_binding
+from broker.queues.arguments import QUORUM, STREAM
 from broker.queues.queue import Queue
 from broker.wire.arguments import ArgumentReader
 from broker.wire.methods import (
@@ -47,7 +48,7 @@ def declare(channel: Channel, reader: ArgumentReader) -> None:
             connection.exclusive_queues[queue.name] = queue
     channel.last_queue = queue.name
     if bits & 16 == 0:
-        counts = u32(queue.ready.count) + u32(queue.consumer_count)
+        counts = u32(queue.ready_count) + u32(queue.consumer_count)
         channel.answer(QUEUE_DECLARE_OK, shortstr(queue.name) + counts)
 
 
@@ -141,11 +142,13 @@ def delete(channel: Channel, reader: ArgumentReader) -> None:
 
 
 def _check_conditions(queue: Queue, *, if_unused: bool, if_empty: bool) -> None:
-    if queue.limits.is_quorum and (if_unused or if_empty):
+    if queue.kind == STREAM:
+        return  # RabbitMQ's streams ignore both
+    if queue.kind == QUORUM and (if_unused or if_empty):
         flag = "if-unused" if if_unused else "if-empty"
         text = f"cannot delete {queue}. queue.delete operations with {flag} flag set are not supported by quorum queues"
         raise HardError(NOT_IMPLEMENTED, text)
-    if if_empty and queue.ready.count > 0:
+    if if_empty and queue.ready_count > 0:
         raise SoftError(PRECONDITION_FAILED, f"{queue} not empty")
     if if_unused and queue.consumers:
         raise SoftError(PRECONDITION_FAILED, f"{queue} in use")

@@ -8,7 +8,7 @@ from broker.core.destination import resource_text
 from broker.core.errors import ACCESS_REFUSED, NOT_FOUND, NOT_IMPLEMENTED, HardError, SoftError
 from broker.core.message import Queued
 from broker.queues.consumer import Consumer
-from broker.queues.queue import Queue
+from broker.queues.queue import ClassicQueue
 from broker.vhost.replies import REPLY_TO
 from broker.wire.octets import shortstr
 
@@ -26,7 +26,7 @@ class ReplyConsumer(Consumer):
         tag_octets: The consumer tag as a short string.
     """
 
-    def __init__(self, channel: "Channel", queue: Queue, tag: bytes) -> None:
+    def __init__(self, channel: "Channel", queue: ClassicQueue, tag: bytes) -> None:
         super().__init__(tag, True, False, 0)
         self._channel: Final = channel
         self.queue: Final = queue

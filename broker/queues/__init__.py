@@ -2,7 +2,8 @@
 
 Promises: first deliveries in publish order within a priority; a returned message goes back to its place, ahead of
 everything never delivered; a queue that uses no TTL, limit or priority pays one test for all of them.
-AMQP 0-9-1 §1.7, §3.1; RabbitMQ's TTL, length limits, dead-lettering, priorities.
+A stream keeps what comes in; each of its readers gets what is synced, in order, from the place that it asked for.
+AMQP 0-9-1 §1.7, §3.1; RabbitMQ's TTL, length limits, dead-lettering, priorities, streams.
 
 It does not route (a dead letter is left on the agenda for the vhost) and does not know a channel: ``Consumer`` is the
 base class that ``broker.protocol`` fills in. Time is the turn's, read once per chunk of input.

@@ -10,7 +10,8 @@ from broker.queues.window import MemoryWindow
 from broker.store.spool import Overflowing, Spool
 
 if TYPE_CHECKING:
-    from broker.queues.queue import Queue
+    from broker.queues.queue import ClassicQueue, Queue
+    from broker.queues.stream import Stream
 
 
 @final
@@ -26,7 +27,7 @@ class DeadLetter:
             if it has left the queue already.
     """
 
-    def __init__(self, message: Message, queue: "Queue", reason: bytes, queued: Queued | None = None) -> None:
+    def __init__(self, message: Message, queue: "ClassicQueue", reason: bytes, queued: Queued | None = None) -> None:
         self.message: Final = message
         self.queue: Final = queue
         self.reason: Final = reason
@@ -42,6 +43,7 @@ class Agenda:
         now_ms: The turn's wall clock, milliseconds. Whoever begins a turn sets it.
         due: Queues with deliveries to try, each once.
         again: Queues that used up their budget; they go on in the next turn.
+        unsynced: Streams whose readers wait for the next sync, each once.
         dead_letters: To be routed by the vhost of each.
         long: What holds more in memory than its window, to be spooled when the turn has been written.
         window: The budget of all queues' memory; None to keep everything in memory.
@@ -54,8 +56,9 @@ class Agenda:
         self.due: list[Queue] = []
         self.again: list[Queue] = []
         self.dead_letters: list[DeadLetter] = []
-        self.expired: list[Queue] = []
+        self.expired: list[ClassicQueue] = []
         self.long: list[Overflowing] = []
+        self.unsynced: list[Stream] = []
         self.window: MemoryWindow | None = None
         self.spool: Spool | None = None
         self._alarms: Final[list[tuple[int, int, Queue]]] = []

@@ -9,6 +9,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from broker.core.arguments import Field, Table, integer, is_integer, octets, type_name
 from broker.core.errors import PRECONDITION_FAILED, SoftError
+from broker.queues.stream_arguments import interval_ms
 
 UNLIMITED: Final = -1
 MAX_TIME_MS: Final = 315_360_000_000  # ten years: RabbitMQ's limit for every duration
@@ -64,6 +65,15 @@ _QUORUM_ARGUMENTS: Final[list[bytes]] = [
     b"x-delivery-limit",
     b"x-consumer-timeout",
 ]
+_STREAM_ARGUMENTS: Final[list[bytes]] = [
+    b"x-queue-type",
+    b"x-max-length-bytes",
+    b"x-max-age",
+    b"x-stream-max-segment-size-bytes",
+    b"x-stream-filter-size-bytes",
+    b"x-initial-cluster-size",
+    b"x-queue-leader-locator",
+]
 # Known to another queue type only, and so refused. x-delivery-limit and x-consumer-timeout are accepted on classic
 # queues too: a harmless superset, which LavinMQ has as well.
 _REFUSED_BY_CLASSIC: Final[list[bytes]] = [
@@ -85,6 +95,27 @@ _REFUSED_BY_QUORUM: Final[list[bytes]] = [
     b"x-stream-filter-size-bytes",
     b"x-initial-cluster-size",
 ]
+
+
+_REFUSED_BY_STREAM: Final[list[bytes]] = [
+    b"x-max-length",
+    b"x-message-ttl",
+    b"x-expires",
+    b"x-overflow",
+    b"x-single-active-consumer",
+    b"x-dead-letter-exchange",
+    b"x-dead-letter-routing-key",
+    b"x-dead-letter-strategy",
+    b"x-delivery-limit",
+    b"x-quorum-initial-group-size",
+    b"x-max-in-memory-length",
+    b"x-max-in-memory-bytes",
+    b"x-max-priority",
+    b"x-queue-mode",
+    b"x-queue-version",
+    b"x-queue-master-locator",
+]
+MAX_STREAM_SEGMENT_BYTES: Final = 3_000_000_000
 
 
 @final
@@ -172,7 +203,10 @@ def names_queue_type(arguments: Table) -> bool:
 
 def compared_arguments(arguments: Table) -> list[bytes]:
     """Names that a redeclare of a queue with these arguments must repeat."""
-    return _QUORUM_ARGUMENTS if queue_type(arguments) == QUORUM else _CLASSIC_ARGUMENTS
+    kind = queue_type(arguments)
+    if kind == STREAM:
+        return _STREAM_ARGUMENTS
+    return _QUORUM_ARGUMENTS if kind == QUORUM else _CLASSIC_ARGUMENTS
 
 
 def check_arguments(arguments: Table, queue_text: str) -> None:
@@ -193,10 +227,14 @@ def check_arguments(arguments: Table, queue_text: str) -> None:
     if kind is not None and kind.kind != "S":
         raise _invalid(b"x-queue-type", queue_text, f'"expected string, got {type_name(kind)}"')
     chosen = queue_type(arguments)
-    if chosen not in {CLASSIC, QUORUM}:
+    if chosen not in {CLASSIC, QUORUM, STREAM}:
         detail = f"\"unsupported queue type '{chosen.decode('utf-8', 'replace')}'\""
         raise _invalid(b"x-queue-type", queue_text, detail)
-    refused = _REFUSED_BY_QUORUM if chosen == QUORUM else _REFUSED_BY_CLASSIC
+    refused = _REFUSED_BY_CLASSIC
+    if chosen == STREAM:
+        refused = _REFUSED_BY_STREAM
+    elif chosen == QUORUM:
+        refused = _REFUSED_BY_QUORUM
     for name in refused:
         if name in arguments:
             text = f"invalid arg '{name.decode()}' for {queue_text} of queue type rabbit_{chosen.decode()}_queue"
@@ -205,6 +243,12 @@ def check_arguments(arguments: Table, queue_text: str) -> None:
         detail = _objection(name, arguments[name], arguments)
         if detail:
             raise _invalid(name, queue_text, detail)
+    segment = arguments.get(b"x-stream-max-segment-size-bytes")
+    if segment is not None and integer(segment) > MAX_STREAM_SEGMENT_BYTES:
+        raise SoftError(PRECONDITION_FAILED, "Exceeded max value for x-stream-max-segment-size-bytes")
+    filter_size = arguments.get(b"x-stream-filter-size-bytes")
+    if filter_size is not None and not 16 <= integer(filter_size) <= 255:
+        raise SoftError(PRECONDITION_FAILED, "Invalid value for x-stream-filter-size-bytes")
 
 
 def _invalid(name: bytes, queue_text: str, detail: str) -> SoftError:
@@ -219,6 +263,15 @@ def _objection(name: bytes, field: Field, arguments: Table) -> str:
         return _time_objection(field, 1)
     if name in {b"x-max-length", b"x-max-length-bytes", b"x-max-in-memory-length", b"x-max-in-memory-bytes"}:
         return integer_objection(field)
+    if name in {b"x-stream-max-segment-size-bytes", b"x-stream-filter-size-bytes"}:
+        return integer_objection(field)
+    if name == b"x-initial-cluster-size":
+        objection = integer_objection(field)
+        return "{value_zero,0}" if not objection and integer(field) == 0 else objection
+    if name == b"x-max-age":
+        if field.kind != "S":
+            return f"{{unacceptable_type,{type_name(field)}}}"
+        return "" if interval_ms(octets(field)) > 0 else "invalid_max_age"
     if name in {b"x-consumer-timeout", b"x-consumer-disconnected-timeout"}:
         return integer_objection(field)
     if name == b"x-max-priority":

@@ -15,6 +15,7 @@ from broker.definitions.stop_index import LEAST_BYTES, apply_index, take_index, 
 from broker.protocol.context import ConnectionLimits, Context
 from broker.protocol.interceptor import KEEP, OFF, OVERWRITE, Interceptor
 from broker.queues.agenda import Agenda
+from broker.queues.queue import ClassicQueue
 from broker.queues.window import MemoryWindow
 from broker.settings.model import Settings
 from broker.store.files import Files
@@ -92,8 +93,8 @@ class Engine:
         if index is None:
             store.recover_messages(recovered, reader.restorer)
         else:
-            apply_index(index, store, spool, reader.restorer.queues)
-            recovered.highest_log_id = index.highest_log_id
+            apply_index(index, recovered, store, spool, reader.restorer.queues)
+            recovered.highest_log_id = max(recovered.highest_log_id, index.highest_log_id)
         reader.finish(recovered)
         for sentence in recovered.report:
             LOG.warning("recovery", extra={"found": sentence})
@@ -125,7 +126,10 @@ class Engine:
             store.seal()
             if spool is not None:
                 queues = [
-                    queue for vhost in self.turn.vhosts.values() for queue in vhost.queues.values() if queue.is_durable
+                    queue
+                    for vhost in self.turn.vhosts.values()
+                    for queue in vhost.queues.values()
+                    if queue.is_durable and isinstance(queue, ClassicQueue)
                 ]
                 write_index(store, spool, queues, int(self._log_ids.last), index_from_bytes)
         finally:

@@ -13,13 +13,14 @@ from broker.protocol.context import Context
 from broker.server.resources import ResourceMonitor
 from broker.store.errors import StoreError
 from broker.store.retire_job import RetireJob
+from broker.store.store import unlink_segments
 from broker.store.sync_job import SyncJob
 
 LOG = logging.getLogger("broker.server")
 
 TICK_S = 0.5  # heartbeats are looked at every half interval, and the shortest interval is a second
-# Acks, declares and unconfirmed messages ride the syncs that confirms ask for; without one they wait this long. A sync
-# for each turn of a consumer's acks costs as much as everything else that the turn does.
+# Acks, declares and unconfirmed messages ride the syncs that confirms and readers of streams ask for; without one they
+# wait this long. A sync for each turn of a consumer's acks costs as much as everything else that the turn does.
 SYNC_REST_S = 0.02
 HOUSE_REST_S = 10.0  # housekeeping that found the disk full is not tried again before
 
@@ -78,7 +79,7 @@ class Heart(Attendant):
         if turn.failure is not None:
             self._write_failed(turn.failure)
         if self._sync is None and turn.wants_sync and self.failure is None:
-            if turn.waiting_count > 0:
+            if turn.waiting_count > 0 or turn.agenda.unsynced:
                 self._begin_sync()
             elif self._sync_later is None:
                 self._sync_later = self._loop.call_later(SYNC_REST_S, self._sync_unasked)
@@ -190,6 +191,10 @@ class Heart(Attendant):
         spool = self._turn.agenda.spool
         if spool is not None and spool.garbage:
             self._retire_worker.submit(spool.unlink, spool.take_garbage())
+        store.retain_streams(self._turn.agenda.now_ms)
+        segments = store.take_stream_garbage()
+        if segments:
+            self._retire_worker.submit(unlink_segments, store.files, segments)
         if now_s < self._house_rests_until_s:
             return
         try:

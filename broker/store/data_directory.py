@@ -24,6 +24,7 @@ class DataDirectory:
         log: Directory of the commit log.
         journal: Directory of the topology journal.
         queues: Directory of the queue segments.
+        streams: Directory of the streams.
         key: Random, chosen when the directory was made; every batch is checked with it.
     """
 
@@ -38,6 +39,7 @@ class DataDirectory:
         self.log: Final = f"{path}/log"
         self.journal: Final = f"{path}/journal"
         self.queues: Final = f"{path}/queues"
+        self.streams: Final = f"{path}/streams"
         self.files: Final = files
         self.key: i64 = 0
         self.lock_descriptor: int = -1
@@ -60,7 +62,7 @@ class DataDirectory:
         names = self.files.list_directory(self.path)
         if "format" in names:
             self.check_format()
-        for each in (self.log, self.journal, self.queues):
+        for each in (self.log, self.journal, self.queues, self.streams):
             self.make(each)
         if self.key == 0:
             self.write_format()

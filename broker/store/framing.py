@@ -3,8 +3,9 @@
     file header, 32 octets, little-endian
         4  magic: PMQ and one letter for the kind of file
         4  version, 1
-        8  number: of the segment (log, journal), or of the log segment that its messages came from (queue segment)
-        8  first: number of the first batch (log, journal), or first position (queue segment, ledger)
+        8  number: of the segment (log, journal, stream), or of the log segment that its messages came from (queue
+           segment)
+        8  first: number of the first batch (log, journal), first position (queue segment, ledger) or offset (stream)
         4  key of the data directory
         4  crc32 of the 28 octets before it
     batch header, 40 octets, then contents, then settlements
@@ -31,6 +32,7 @@ LOG: Final = b"PMQL"
 JOURNAL: Final = b"PMQJ"
 QUEUE_SEGMENT: Final = b"PMQS"
 LEDGER: Final = b"PMQA"
+STREAM: Final = b"PMQT"
 
 VERSION: Final = 1
 FILE_HEADER_SIZE: Final = 32

@@ -19,6 +19,7 @@ class StoreLimits:
             little and cost a copy of a whole backlog.
         journal_garbage_bytes: The journal is worth compacting when this many octets came after its snapshot.
         backlog_batch_bytes: Size of a batch in a queue segment: what one read of a backlog brings in.
+        stream_segment_bytes: A stream's segment is sealed when it has grown to this, unless the stream says otherwise.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class StoreLimits:
         dense_percent: int = 50,
         journal_garbage_bytes: int = 4 * 1024 * 1024,
         backlog_batch_bytes: int = 256 * 1024,
+        stream_segment_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         self.segment_bytes: Final[i64] = segment_bytes
         self.log_bytes: Final[i64] = log_bytes
@@ -38,3 +40,4 @@ class StoreLimits:
         self.dense_percent: Final[i64] = dense_percent
         self.journal_garbage_bytes: Final[i64] = journal_garbage_bytes
         self.backlog_batch_bytes: Final[i64] = backlog_batch_bytes
+        self.stream_segment_bytes: Final[i64] = stream_segment_bytes

@@ -151,6 +151,11 @@ class ContentReader:
         self.after = after
         return True
 
+    @property
+    def timestamp_ms(self) -> i64:
+        """When the message of the record was published."""
+        return read_i64_le(self.data, self.start + 16)
+
     def message(self) -> Message:
         """The message of the record."""
         data = self.data

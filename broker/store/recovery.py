@@ -29,7 +29,9 @@ from broker.store.places import LogSegment, QueuePlaces
 from broker.store.placing import Placing, Progress, Recovered
 from broker.store.queue_recovery import QueueSegmentRecovery
 from broker.store.records import EntrySink, History, LiveContents, in_order
-from broker.store.series import Series
+from broker.store.series import Series, number_of
+from broker.store.stream_log import StreamLog
+from broker.store.stream_recovery import recover_stream
 
 
 @final
@@ -65,7 +67,11 @@ class Recovery:
         return recovered
 
     def read_messages(
-        self, recovered: Recovered, log: CommitLog, places: dict[int, QueuePlaces], sink: EntrySink | None
+        self,
+        recovered: Recovered,
+        log: CommitLog,
+        places: dict[int, QueuePlaces],
+        sink: EntrySink | None,
     ) -> None:
         """Read log and queue segments; fill the log's segments and the places of every queue: the second half.
 
@@ -80,7 +86,8 @@ class Recovery:
         """
         began = time.perf_counter()
         try:
-            self.recover_messages(log, places, recovered, sink)
+            history = self.recover_messages(log, places, recovered, sink)
+            self.find_forgotten_streams(history)
         except OSError as error:
             raise self.refusal(error) from error
         recovered.seconds += time.perf_counter() - began
@@ -111,8 +118,8 @@ class Recovery:
 
     def recover_messages(
         self, log: CommitLog, places: dict[int, QueuePlaces], recovered: Recovered, sink: EntrySink | None
-    ) -> None:
-        """Read log and queue segments; begin a new log segment."""
+    ) -> History:
+        """Read log and queue segments; begin a new log segment. Returns what is settled."""
         series = Series(self.files, self.directory.log, ".log", self.directory.key)
         series.read_all()
         recovered.report.extend(sentences(series.findings))
@@ -142,6 +149,50 @@ class Recovery:
             for entry in live.queues[log_id]:
                 placing.found(log_id, entry)
         placing.finish(live, recovered)
+        return history
+
+    def find_forgotten_streams(self, history: History) -> None:
+        """Streams that are gone, as far as the log knows, and whose files are not."""
+        for name in self.files.list_directory(self.directory.streams):
+            settled = history.queues.get(number_of(name, ""))
+            if settled is not None and settled.is_forgotten:
+                self.leftovers.append(f"{self.directory.streams}/{name}")
+
+    def read_streams(self, recovered: Recovered, streams: dict[int, StreamLog], gone: list[str]) -> None:
+        """Read the tail of every stream.
+
+        Args:
+            recovered: Gets what is damaged or unknown, and the highest log_id.
+            streams: Those that the topology has: each gets its segments.
+            gone: Directories that are still to be deleted.
+
+        Raises:
+            StoreError: A file could not be read or written.
+        """
+        try:
+            for name in self.files.list_directory(self.directory.streams):
+                path = f"{self.directory.streams}/{name}"
+                if path not in gone:
+                    self.recover_stream(path, number_of(name, ""), recovered, streams)
+            # A directory that was made just before a kill may have no name on the disk yet.
+            sync_directory(self.files, self.directory.streams)
+        except OSError as error:
+            raise self.refusal(error) from error
+
+    def recover_stream(self, path: str, log_id: i64, recovered: Recovered, streams: dict[int, StreamLog]) -> None:
+        """One directory."""
+        if log_id < 0:
+            recovered.report.append(f"{path} is not a directory of the broker; it is left alone")
+            return
+        recovered.highest_log_id = max(recovered.highest_log_id, log_id)
+        log = streams.get(log_id)
+        if log is None:
+            # Nobody deleted it: its record is lost. What cannot be served is kept all the same.
+            recovered.report.append(f"{path} belongs to no stream that is declared; it is left alone")
+        elif log.is_forgotten:
+            log.is_new = False
+        else:
+            recovered.report.extend(sentences(recover_stream(self.files, log)))
 
     def begin_log(self, log: CommitLog, series: Series, number: i64) -> None:
         """Open a new segment that begins with the tail of the old ones, on disk for certain when this returns."""

@@ -5,8 +5,8 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import NOT_STORED, PENDING, SETTLED, Enqueuer, Queued
-from broker.store.batch_file import RESTART
+from broker.core.message import NOT_STORED, PENDING, SETTLED, Enqueuer, Message, Queued
+from broker.store.batch_file import RESTART, BatchFile
 from broker.store.commit_log import CommitLog
 from broker.store.contents import put_contents
 from broker.store.data_directory import DataDirectory
@@ -28,6 +28,7 @@ from broker.store.records import (
 )
 from broker.store.recovery import Recovery
 from broker.store.retire_job import RetireJob
+from broker.store.stream_log import StreamLimits, StreamLog
 from broker.store.survivors import Survivors
 from broker.store.sync_job import SyncJob
 
@@ -91,7 +92,11 @@ class Store:
         self.emptied_files: i64 = 0
         self.forgets: dict[int, int] = {}  # log_id to the batch that forgets it, until a retirement sees it synced
         self.recovery: Recovery | None = None  # between the two halves of a start
-        self.forgotten: list[tuple[int, str]] = []  # batch that forgets it, directory of its queue segments
+        self.forgotten: list[tuple[int, str]] = []  # batch that forgets it, directory of its queue segments or stream
+        self.streams: Final[dict[int, StreamLog]] = {}
+        self.due_streams: list[StreamLog] = []  # have messages that no chunk holds yet
+        self.waiting_streams: list[StreamLog] = []  # have chunks that no sync job covers yet
+        self.abandoned: list[BatchFile] = []  # of forgotten streams; a sync under way may hold their descriptors
 
     # During a turn: nothing here touches a file.
 
@@ -214,6 +219,72 @@ class Store:
         if self.last_places is places:
             self.last_places = QueuePlaces(NOBODY)
 
+    def make_stream(self, log_id: i64, limits: StreamLimits) -> StreamLog:
+        """The stream with this number, which is new or about to be recovered."""
+        log = StreamLog(self.files, self.directory.streams, self.key, log_id, limits)
+        self.streams[log_id] = log
+        return log
+
+    def append_to_stream(self, log: StreamLog, message: Message) -> None:
+        """Take note of a message in a stream; ``write`` gives it its offset and stores it."""
+        if not log.pending:
+            self.due_streams.append(log)
+            self.has_news = True
+        log.pending.append(message)
+
+    def mark_published(self) -> None:
+        """What streams have pending was published; what comes from here on in this turn are dead letters."""
+        for log in self.due_streams:
+            log.published = len(log.pending)
+
+    def take_back_streams(self) -> None:
+        """The disk is full: forget what was published to streams in this turn. Its publishers are told so."""
+        for log in self.due_streams:
+            log.take_back()
+        self.due_streams = [log for log in self.due_streams if log.pending]
+
+    def carry_streams(self) -> None:
+        """The disk is full: what streams have pending now waits for room."""
+        for log in self.due_streams:
+            log.carried = len(log.pending)
+
+    def forget_stream(self, log: StreamLog) -> None:
+        """A stream was deleted: its files go with the next retirement."""
+        if log.is_forgotten:
+            return
+        log.is_forgotten = True
+        if log.pending:
+            log.pending = []
+            self.due_streams.remove(log)
+        if not self.is_open:
+            return  # read back from the journal: recovery sees to what is left of it
+        self.streams.pop(log.log_id, None)
+        self.abandoned.extend(log.take_files())
+        if not log.is_new:
+            self.drop_stream(log.log_id, log.directory)
+
+    def drop_stream(self, log_id: i64, directory: str) -> None:
+        """Note that the stream is gone, and delete its directory when that is synced."""
+        self.end_run()
+        put_forgotten(self.settlements, log_id)
+        self.has_news = True
+        self.forgotten.append((self.written + 1, directory))
+
+    def retain_streams(self, now_ms: i64) -> None:
+        """Let go of what is too old in any stream. Now and then."""
+        for log in self.streams.values():
+            if log.limits.max_age_ms >= 0:
+                log.retain(now_ms)
+
+    def take_stream_garbage(self) -> list[str]:
+        """The segments to unlink, oldest first; the caller does it with ``unlink_segments``, on any thread."""
+        garbage: list[str] = []
+        for log in self.streams.values():
+            if log.garbage:
+                garbage.extend(log.garbage)
+                log.garbage = []
+        return garbage
+
     def record_topology(self, octets: bytes) -> None:
         """One change of the topology, for the journal."""
         self.topology.append(octets)
@@ -313,12 +384,15 @@ class Store:
         contents_count: i64 = len(parts) - 1
         if len(self.settlements) > 0:
             parts.append(self.settlements.getvalue())
-        if len(parts) > 1 or self.is_journal_dirty:
-            # A turn with topology alone gets an empty batch: its number is what the answer waits for.
+        if len(parts) > 1 or self.is_journal_dirty or self.due_streams:
+            # A turn with topology or streams alone gets an empty batch: its number is what the answer waits for.
             number = self.written + 1
             size = put_batch(parts, contents_count, self.key, number, self.synced)
             contents_size = size - len(self.settlements)
-            self.log.append(parts, size, number)
+            if self.due_streams:
+                self.write_streams(parts, size, number)
+            else:
+                self.log.append(parts, size, number)
             self.log.active.content_bytes += contents_size
             self.written = number
             self.is_dirty = True
@@ -326,6 +400,30 @@ class Store:
             self.stored()
         self.pending.clear()
         self.has_news = False
+
+    def write_streams(self, parts: list[bytes], size: i64, number: i64) -> None:
+        """Write the streams' chunks, then the batch; all of it, or nothing.
+
+        The streams come first: a dead letter must not be settled where it was before it is where it goes.
+        """
+        try:
+            for log in self.due_streams:
+                log.write(self.contents)
+            self.log.append(parts, size, number)
+        except StoreError:
+            for log in self.due_streams:
+                log.undo()
+            raise
+        for log in self.due_streams:
+            log.stored()
+            self.wait_for_sync(log)
+        self.due_streams = []
+
+    def wait_for_sync(self, log: StreamLog) -> None:
+        """A stream has something that the next sync job must cover."""
+        if not log.is_waiting:
+            log.is_waiting = True
+            self.waiting_streams.append(log)
 
     def stored(self) -> None:
         """The batch is written: the pending messages have a place now."""
@@ -364,7 +462,12 @@ class Store:
         job.end_segment = active.number
         job.end_offset = active.size
         if self.log.is_directory_dirty:
-            job.directory = self.directory.log
+            job.directories.append(self.directory.log)
+        for log in self.waiting_streams:
+            log.is_waiting = False
+            if not log.is_forgotten:
+                job.add_stream(log, self.directory.streams)
+        self.waiting_streams = []
         self.is_syncing = True
         self.is_dirty = False
         self.is_journal_dirty = False
@@ -407,6 +510,17 @@ class Store:
                 return failed("close", segment.path, error, RESTART)
             segment.descriptor = -1
             segment.is_synced = True
+        files = self.abandoned
+        self.abandoned = []
+        for covered in job.streams:
+            files.extend(covered.sealed)
+        for file in files:
+            try:
+                self.files.close(file.descriptor)
+            except OSError as refusal:
+                return failed("close", file.path, refusal, RESTART)
+        for covered in job.streams:
+            covered.log.synced = covered.end
         return None
 
     # Housekeeping.
@@ -594,21 +708,36 @@ class Store:
             raise AssertionError("the topology is recovered first")
         self.recovery = None
         recovery.read_messages(recovered, self.log, self.places, sink)
+        recovery.read_streams(recovered, self.streams, recovery.leftovers)
         self.forgotten.extend((0, path) for path in recovery.leftovers)
         self.opened(recovery.last_batch)
 
-    def resume(self, segments: list[LogSegment], places: dict[int, QueuePlaces], last_batch: i64) -> None:
-        """Open the log as a clean stop left it, in place of ``recover_messages``: nothing is read.
+    def resume(
+        self,
+        recovered: Recovered,
+        segments: list[LogSegment],
+        places: dict[int, QueuePlaces],
+        forgotten: list[str],
+        last_batch: i64,
+    ) -> None:
+        """Open the log as a clean stop left it, in place of ``recover_messages``: nothing is read but streams.
 
         Args:
+            recovered: From ``recover_topology``; what is found of streams is put there.
             segments: All of the log, oldest first, sealed and synced.
             places: Where each queue's messages are.
+            forgotten: Directories of queues and streams that are gone, still to be deleted.
             last_batch: Number of the last batch; all of them are synced.
 
         Raises:
-            StoreError: The new segment could not be written.
+            StoreError: The new segment could not be written, or a stream not be read.
         """
+        recovery = self.recovery
+        if recovery is None:
+            raise AssertionError("the topology is recovered first")
         self.recovery = None
+        recovery.read_streams(recovered, self.streams, forgotten)
+        self.forgotten.extend((0, path) for path in forgotten)
         for segment in segments:
             self.log.segments.append(segment)
             self.log.bytes += segment.size
@@ -623,6 +752,11 @@ class Store:
         self.synced_segment = self.log.active.number
         self.synced_offset = self.log.active.size
         self.is_open = True
+        for log in list(self.streams.values()):
+            if log.is_forgotten:
+                del self.streams[log.log_id]
+                if not log.is_new:
+                    self.drop_stream(log.log_id, log.directory)
 
     def seal(self) -> None:
         """Write and sync what there is, and mark the stop as clean: nothing is written after that but by ``close``.
@@ -641,6 +775,10 @@ class Store:
         self.finish_sync(job)
         self.settlements.append(CLOSED)
         self.has_news = True
+        for log in self.streams.values():
+            if not log.is_marked:
+                log.mark()
+                self.wait_for_sync(log)
         self.write()
         self.log.trim()
         last = self.begin_sync()
@@ -669,8 +807,21 @@ class Store:
             journal.descriptor = -1
         for segment in self.log.segments:
             segment.descriptor = -1
+        files = self.abandoned
+        for log in self.streams.values():
+            files.extend(log.take_files())
+        descriptors.extend([file.descriptor for file in files])
         for descriptor in descriptors:
             try:
                 self.files.close(descriptor)
             except OSError:
                 continue
+
+
+def unlink_segments(files: Files, paths: list[str]) -> None:
+    """Delete what ``take_stream_garbage`` gave, in order; what will not go is found again by the next start."""
+    for path in paths:
+        try:
+            files.unlink(path)
+        except OSError:
+            continue

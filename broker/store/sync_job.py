@@ -8,6 +8,25 @@ from broker.store.batch_file import RESTART
 from broker.store.errors import StoreError, failed
 from broker.store.files import Files
 from broker.store.places import LogSegment
+from broker.store.stream_log import StreamLog
+
+
+@final
+@mypyc_attr(native_class=True)
+class StreamSync:
+    """What a sync covers of one stream.
+
+    Attributes:
+        log: The stream.
+        end: Offset behind the last message covered.
+        sealed: Files whose last sync this is.
+    """
+
+    def __init__(self, log: StreamLog) -> None:
+        self.log: Final = log
+        self.end: Final[i64] = log.next_offset
+        self.sealed: Final = log.sealed
+        log.sealed = []
 
 
 @final
@@ -19,6 +38,7 @@ class SyncJob:
         batch: The last batch it covers.
         journal_batch: The last batch of the journal it covers.
         sealed: Segments whose last sync this is.
+        streams: The streams covered.
         end_segment: Number of the segment that was being written.
         end_offset: Offset in that segment behind the last batch covered.
         error: Why it failed, after ``run``; None for success.
@@ -30,8 +50,9 @@ class SyncJob:
         self.journal_batch: Final[i64] = journal_batch
         self.descriptors: list[int] = []
         self.paths: list[str] = []
-        self.directory: str = ""
+        self.directories: list[str] = []
         self.sealed: list[LogSegment] = []
+        self.streams: list[StreamSync] = []
         self.end_segment: i64 = 0
         self.end_offset: i64 = 0
         self.is_run: bool = False
@@ -42,6 +63,23 @@ class SyncJob:
         self.descriptors.append(descriptor)
         self.paths.append(path)
 
+    def add_stream(self, log: StreamLog, streams: str) -> None:
+        """Cover what has been written to a stream; ``streams`` is the directory that holds its own."""
+        covered = StreamSync(log)
+        self.streams.append(covered)
+        for sealed in covered.sealed:
+            self.add(sealed.descriptor, sealed.path)
+        file = log.file
+        if file is not None:
+            self.add(file.descriptor, file.path)
+        if log.has_new_name:
+            self.directories.append(log.directory)
+            log.has_new_name = False
+        if log.has_new_directory:
+            if streams not in self.directories:
+                self.directories.append(streams)
+            log.has_new_directory = False
+
     def run(self) -> None:
         """Sync. Never retried: after a failed sync the kernel calls the lost pages clean."""
         path = ""
@@ -49,8 +87,8 @@ class SyncJob:
             for i in range(len(self.descriptors)):
                 path = self.paths[i]
                 self.files.sync(self.descriptors[i])
-            if self.directory:
-                path = self.directory
+            for directory in self.directories:
+                path = directory
                 self.files.sync_directory(path)
         except OSError as error:
             self.error = failed("sync", path, error, RESTART)

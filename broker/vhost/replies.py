@@ -12,7 +12,7 @@ from mypy_extensions import mypyc_attr
 from broker.core.counters import Counters
 from broker.core.ids import generated_name
 from broker.queues.agenda import Agenda
-from broker.queues.queue import Queue
+from broker.queues.queue import ClassicQueue
 from broker.store.store import Store
 
 REPLY_TO: Final = b"amq.rabbitmq.reply-to"
@@ -34,28 +34,28 @@ class ReplyQueues:
         self._agenda: Final = agenda
         self._store: Final = store
         self._counters: Final = counters
-        self._by_name: Final[dict[bytes, Queue]] = {}
+        self._by_name: Final[dict[bytes, ClassicQueue]] = {}
         # RabbitMQ 4.2: an answer to somebody who is gone counts as routed, so no responder has it returned.
         self._nobody: Final = self._make(PREFIX)
         self._nobody.is_deleted = True
 
-    def _make(self, name: bytes) -> Queue:
-        return Queue(name, self._vhost_name, False, False, 0, {}, 0, self._agenda, self._store, self._counters)
+    def _make(self, name: bytes) -> ClassicQueue:
+        return ClassicQueue(name, self._vhost_name, False, False, 0, {}, 0, self._agenda, self._store, self._counters)
 
-    def open(self) -> Queue:
+    def open(self) -> ClassicQueue:
         """A new reply name, as a queue without a consumer yet."""
         queue = self._make(generated_name(PREFIX))
         self._by_name[queue.name] = queue
         return queue
 
-    def close(self, queue: Queue) -> None:
+    def close(self, queue: ClassicQueue) -> None:
         """The requester is gone: what is still sent to the name is dropped."""
         del self._by_name[queue.name]
         queue.is_deleted = True
         queue.consumers.clear()
         queue.ready.clear()
 
-    def find(self, name: bytes) -> Queue | None:
+    def find(self, name: bytes) -> ClassicQueue | None:
         """The queue behind a reply name; one that takes nothing if the requester is gone; None for any other name."""
         queue = self._by_name.get(name)
         if queue is None and name.startswith(PREFIX) and len(name) == NAME_SIZE:

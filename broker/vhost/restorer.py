@@ -5,7 +5,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from broker.core.message import Queued
-from broker.queues.queue import Queue
+from broker.queues.queue import ClassicQueue
 from broker.store.records import EntrySink, RecoveredEntry
 
 # Messages between two looks whether a queue has outgrown its window.
@@ -24,7 +24,7 @@ class MessageRestorer(EntrySink):
     """
 
     def __init__(self) -> None:
-        self.queues: Final[dict[int, Queue]] = {}
+        self.queues: Final[dict[int, ClassicQueue]] = {}
         self.unknown: Final[dict[int, bool]] = {}
         self.count: i64 = 0
 

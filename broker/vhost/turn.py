@@ -23,7 +23,7 @@ from broker.core.counters import Counters
 from broker.core.message import PENDING
 from broker.policy.limits import Limits, UserLimits
 from broker.queues.agenda import Agenda
-from broker.queues.queue import Queue
+from broker.queues.queue import ClassicQueue
 from broker.store.errors import StoreError
 from broker.store.store import Store
 from broker.vhost.alarms import Alarms
@@ -89,6 +89,8 @@ class Turn:
         agenda = self.agenda
         store = self.store
         published: i64 = len(store.pending)  # dead letters come behind them
+        if store.due_streams:
+            store.mark_published()
         while not agenda.is_empty:
             self._work_off()
         written = self._write()
@@ -146,22 +148,24 @@ class Turn:
                 self.counters.messages_refused += refused
                 self._take_back(self._carried, published)
         self._carried = len(store.pending)
+        store.carry_streams()
         return store.written + 1
 
     def _take_back(self, first: i64, end: i64) -> None:
         """The appends from ``first`` to before ``end`` never happened, as far as nobody has seen the messages."""
         store = self.store
-        first_positions: dict[Queue, int] = {}
+        first_positions: dict[ClassicQueue, int] = {}
         for i in range(first, end):
             queued = store.pending[i]
             if queued.log_segment == PENDING:
                 store.settle(queued)
-                queue = cast("Queue", queued.queue)
+                queue = cast("ClassicQueue", queued.queue)
                 if queue not in first_positions:
                     first_positions[queue] = int(queued.position)
         del store.pending[first:end]
         for queue, position in first_positions.items():
             queue.take_back(position)
+        store.take_back_streams()
 
     def try_again(self) -> None:
         """The disk was full: see whether there is room now, and write what is noted. Between turns, now and then."""
@@ -213,7 +217,17 @@ class Turn:
                 self._waiting.append(ledger)
             else:
                 ledger.is_waiting = False
+        if self.agenda.unsynced:
+            self._wake_readers()
         self.flush()
+
+    def _wake_readers(self) -> None:
+        """Streams show their readers what is synced, in the next turn."""
+        agenda = self.agenda
+        streams = agenda.unsynced
+        agenda.unsynced = []
+        for stream in streams:
+            stream.synced()
 
     def flush(self) -> None:
         """Write what every touched connection has waiting."""

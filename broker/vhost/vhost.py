@@ -19,8 +19,9 @@ from broker.policy.limits import MAX_QUEUES, NO_LIMITS, Limits
 from broker.policy.policies import Policies
 from broker.policy.policy import Policy
 from broker.queues.agenda import Agenda
-from broker.queues.arguments import CLASSIC, check_arguments, names_queue_type, queue_type
-from broker.queues.queue import Queue
+from broker.queues.arguments import CLASSIC, STREAM, check_arguments, names_queue_type, queue_type
+from broker.queues.queue import ClassicQueue, Queue
+from broker.queues.stream import Stream
 from broker.routing.binding import Binding
 from broker.routing.direct import DefaultExchange, QueueLookup
 from broker.routing.exchange import Exchange, ExchangeTraits
@@ -309,7 +310,7 @@ class VHost(ExchangeLookup):
         what = resource_text("queue", name, self.name)
         check_arguments(arguments, what)
         if queue_type(arguments) != CLASSIC:
-            _check_quorum_flags(what, is_durable, is_exclusive, is_auto_delete)
+            _check_replicated_flags(what, is_durable, is_exclusive, is_auto_delete)
         if self.limits.is_reached(MAX_QUEUES, len(self.queues)):
             limit = self.limits.get(MAX_QUEUES)
             text = f"cannot declare queue '{name.decode('utf-8', 'replace')}': queue limit in vhost '{self.name}'"
@@ -334,19 +335,23 @@ class VHost(ExchangeLookup):
         """Add a queue without checks: for a declare that passed them, and for recovery."""
         if log_id > self._log_ids.last:
             self._log_ids.last = log_id
-        queue = Queue(
-            name,
-            self.name,
-            is_durable,
-            is_auto_delete,
-            owner_id,
-            arguments,
-            log_id,
-            self.agenda,
-            self.store,
-            self.counters,
-        )
-        queue.apply_policy(self.policies.for_queue(name, queue_type(arguments)))
+        queue: Queue
+        if queue_type(arguments) == STREAM:
+            queue = Stream(name, self.name, arguments, log_id, self.agenda, self.store, self.counters)
+        else:
+            queue = ClassicQueue(
+                name,
+                self.name,
+                is_durable,
+                is_auto_delete,
+                owner_id,
+                arguments,
+                log_id,
+                self.agenda,
+                self.store,
+                self.counters,
+            )
+        queue.apply_policy(self.policies.for_queue(name, queue.kind))
         self.queues[name] = queue
         self.version += 1
         return queue
@@ -425,8 +430,8 @@ def _locked(queue: Queue) -> SoftError:
     )
 
 
-def _check_quorum_flags(what: str, is_durable: bool, is_exclusive: bool, is_auto_delete: bool) -> None:
-    """Quorum queues are durable and shared. RabbitMQ's texts."""
+def _check_replicated_flags(what: str, is_durable: bool, is_exclusive: bool, is_auto_delete: bool) -> None:
+    """Quorum queues and streams are durable and shared. RabbitMQ's texts."""
     if is_auto_delete:
         raise SoftError(PRECONDITION_FAILED, f"invalid property 'auto-delete' for {what}")
     if is_exclusive:

@@ -12,8 +12,8 @@ from typing import Final, final
 from librt.strings import BytesWriter, read_i64_be, write_i64_be
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.arguments import Table
-from broker.wire.octets import get_u16, get_u32, put_u16
+from broker.core.arguments import Table, long
+from broker.wire.octets import get_u16, get_u32, put_u8, put_u16, put_u32
 from broker.wire.tables import decode_table, encode_table
 
 HEADER_SIZE: Final = 14  # octets before the first property
@@ -247,4 +247,44 @@ def rewritten(header: bytes, headers: Table, *, keep_expiration: bool) -> bytes:
         out.write(header[after : scanner.expiration_start - 1])
         after = int(scanner.expiration_end)
     out.write(header[after:])
+    return out.getvalue()
+
+
+def with_long(header: bytes, name: bytes, number: i64) -> bytes:
+    """The same content header with a 64-bit integer among its headers, in place of one of that name.
+
+    Nothing is decoded but where the name is there already: this is done for every message of a stream.
+
+    Args:
+        header: A content header that ``PropertyScanner.scan`` accepts.
+        name: Of the field, at most 255 octets.
+        number: Its value.
+    """
+    flags = get_u16(header, 12)
+    start: i64 = HEADER_SIZE
+    if flags & FLAG_CONTENT_TYPE:
+        start += 1 + i64(header[start])
+    if flags & FLAG_CONTENT_ENCODING:
+        start += 1 + i64(header[start])
+    size: i64 = 0
+    rest = start
+    if flags & FLAG_HEADERS:
+        size = get_u32(header, start)
+        rest = start + 4
+        if name in header:
+            headers = decode_table(header, rest, rest + size)
+            if name in headers:
+                headers[name] = long(number)
+                return rewritten(header, headers, keep_expiration=True)
+    out = BytesWriter()
+    out.write(header[:12])
+    put_u16(out, flags | FLAG_HEADERS)
+    out.write(header[HEADER_SIZE:start])
+    put_u32(out, size + len(name) + 10)
+    out.write(header[rest : rest + size])
+    put_u8(out, len(name))
+    out.write(name)
+    out.append(0x6C)  # l
+    write_i64_be(out, number)
+    out.write(header[rest + size :])
     return out.getvalue()

@@ -316,6 +316,7 @@ class History:
         if spool is not None:
             self.peer.say(0, commands.Connection.Close(200, "", 0, 0))
             self.queue.purge(Survivors())
+            self.dead.purge(Survivors())  # what came back over the limit
             assert spool.octets == 0
             spool.unlink(spool.take_garbage())
         self.scene.close()
