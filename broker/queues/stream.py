@@ -109,10 +109,18 @@ class Stream(Queue):
         return 0  # as RabbitMQ tells it
 
     def apply_policy(self, policy: EffectivePolicy) -> bool:
+        """What is kept follows the policy from now on; segments that exist keep their size."""
         if not policy.is_of(self.policy):
             self.policy = policy
-            arguments = effective_arguments(self.arguments, policy.definition, self.kind)
-            self.log.limits = stream_limits(arguments, self._store.limits.stream_segment_bytes)
+            kept = stream_limits(
+                effective_arguments(self.arguments, policy.definition, self.kind),
+                self._store.limits.stream_segment_bytes,
+            )
+            limits = self.log.limits
+            limits.segment_bytes = kept.segment_bytes
+            limits.max_bytes = kept.max_bytes
+            limits.max_age_ms = kept.max_age_ms
+            self.log.retain(self._agenda.now_ms)
         return False
 
     # --- messages in

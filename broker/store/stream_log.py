@@ -95,7 +95,7 @@ class StreamLog:
         self.directory: Final = stream_directory(streams, log_id)
         self.key: Final[i64] = key
         self.log_id: Final[i64] = log_id
-        self.limits: StreamLimits = limits
+        self.limits: Final = limits
         self.segments: list[StreamSegment] = []
         self.next_offset: i64 = 0
         self.synced: i64 = 0

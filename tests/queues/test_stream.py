@@ -8,6 +8,8 @@ import pytest
 from pamqp import commands, header
 
 from broker.core.arguments import Field, Table
+from broker.policy.effective import NO_POLICY, EffectivePolicy
+from broker.policy.policy import Policy
 from broker.queues.stream import MESSAGE_BUDGET, Stream
 from broker.store.files import Files
 from tests.queues.scene import Peer, Scene, number, text, transient
@@ -213,6 +215,22 @@ def test_slow_reader_is_moved_to_the_oldest_message_that_is_kept(scene: Scene, p
         (channel, each, each.properties) for channel, each in peer.hear() if isinstance(each, header.ContentHeader)
     ]
     assert properties.headers == {"x-stream-offset": oldest}
+
+
+def test_policy_changes_what_is_kept_at_once(scene: Scene, peer: Peer) -> None:
+    queue = stream(scene, x_stream_max_segment_size_bytes=number(16_384))
+    for each in range(30):
+        push(scene, queue, *[b"%d" % each + bytes(1000)] * 5)
+    assert queue.log.first_offset == 0
+    policy = Policy("/", "short", "", "streams", 0, {b"max-length-bytes": number(40_000)}, False)
+    assert not queue.apply_policy(EffectivePolicy(policy, None))
+    oldest = queue.log.first_offset
+    assert oldest > 0
+    assert queue.message_count == 150 - oldest
+    queue.apply_policy(NO_POLICY)
+    for each in range(30):
+        push(scene, queue, *[b"%d" % each + bytes(1000)] * 5)
+    assert queue.log.first_offset == oldest
 
 
 class BlindFiles(Files):
