@@ -227,3 +227,40 @@ def test_a_policy_that_is_set_again_unchanged_for_this_queue_leaves_it_alone(sce
     scene.turn.finish()
     scene.run(0.2)
     assert queue.is_deleted, "its time began anew for a policy that is not its own"
+
+
+# --- quorum queues
+
+
+def test_dead_letters_stay_until_they_are_taken_while_a_policy_says_so(scene: Scene) -> None:
+    queue = scene.declare(arguments={b"x-queue-type": text("quorum"), b"x-message-ttl": number(1000)}, is_durable=True)
+    safe = {
+        "dead-letter-exchange": "",
+        "dead-letter-routing-key": "dead",
+        "dead-letter-strategy": "at-least-once",
+        "overflow": "reject-publish",
+    }
+    put(scene, safe)
+    scene.push(queue, b"1")
+    scene.run(1.1)
+    assert queue.dead is not None
+    assert len(queue.dead) == 1
+    dead = scene.declare(b"dead")
+    scene.run(1.1)
+    assert (len(queue.dead), scene.bodies(dead)) == (0, [b"1"])
+    scene.vhost.delete_queue(dead)
+    scene.push(queue, b"2")
+    scene.run(1.1)
+    assert len(queue.dead) == 1
+    clear(scene)
+    scene.run(1.1)
+    assert len(queue.dead) == 0, "nobody wants it any more"
+
+
+def test_a_policy_replaces_the_default_delivery_limit_of_quorum_queues_only(scene: Scene) -> None:
+    quorum = scene.declare(b"q1", {b"x-queue-type": text("quorum")}, is_durable=True)
+    classic = scene.declare(b"q2")
+    put(scene, {"delivery-limit": 3})
+    assert (quorum.limits.delivery_limit, classic.limits.delivery_limit) == (3, -1)
+    clear(scene)
+    assert quorum.limits.delivery_limit == 20
