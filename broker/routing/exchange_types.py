@@ -5,14 +5,26 @@ from typing import Final
 from broker.core.arguments import Table, type_name
 from broker.core.destination import resource_text
 from broker.core.errors import PRECONDITION_FAILED, SoftError
+from broker.routing.consistent_hash import ConsistentHashExchange
 from broker.routing.direct import DirectExchange
 from broker.routing.exchange import ALTERNATE_EXCHANGE, Exchange, ExchangeTraits
 from broker.routing.fanout import FanoutExchange
 from broker.routing.headers import HeadersExchange
+from broker.routing.modulus_hash import ModulusHashExchange
+from broker.routing.random_choice import RandomExchange
 from broker.routing.topic import TopicExchange
 
 # In the order in which they are listed.
-KINDS: Final[list[bytes]] = [b"direct", b"fanout", b"headers", b"topic"]
+KINDS: Final[list[bytes]] = [
+    b"direct",
+    b"fanout",
+    b"headers",
+    b"topic",
+    b"x-consistent-hash",
+    b"x-local-random",
+    b"x-modulus-hash",
+    b"x-random",
+]
 
 
 def check_kind(kind: bytes) -> None:
@@ -44,7 +56,7 @@ def make_exchange(kind: bytes, name: bytes, vhost_name: str, traits: ExchangeTra
     """Make an exchange without bindings.
 
     Raises:
-        SoftError: 406, as ``check_kind`` and ``check_exchange_arguments``.
+        SoftError: 406, as ``check_kind`` and ``check_exchange_arguments``, or for arguments that only the type knows.
     """
     check_kind(kind)
     check_exchange_arguments(name, vhost_name, traits.arguments)
@@ -54,4 +66,10 @@ def make_exchange(kind: bytes, name: bytes, vhost_name: str, traits: ExchangeTra
         return FanoutExchange(name, vhost_name, traits)
     if kind == b"headers":
         return HeadersExchange(name, vhost_name, traits)
+    if kind == b"x-consistent-hash":
+        return ConsistentHashExchange(name, vhost_name, traits)
+    if kind == b"x-modulus-hash":
+        return ModulusHashExchange(name, vhost_name, traits)
+    if kind == b"x-random" or kind == b"x-local-random":
+        return RandomExchange(kind, name, vhost_name, traits)
     return TopicExchange(name, vhost_name, traits)

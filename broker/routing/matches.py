@@ -13,12 +13,14 @@ class Matches:
     """Destinations in the order they were found, each once.
 
     Attributes:
+        header: Content header of the message, for exchanges that look at its properties; empty if none does.
         found: The destinations; exchanges among them are still to be asked.
         hits: How often something was added, repeats included: an exchange whose every match was known already has
             matched all the same, and its alternate exchange is not tried.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, header: bytes = b"") -> None:
+        self.header: Final = header
         self.found: Final[list[Destination]] = []
         self.hits: i64 = 0
         self._seen: Final[set[Destination]] = set()

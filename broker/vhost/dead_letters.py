@@ -65,7 +65,7 @@ def _hand_over(vhost: VHost, letter: DeadLetter, now_ms: i64) -> bool:
     keys = [old_key, *carbon_copies] if new_key is None else [new_key]
     _record_death(headers, letter, old_exchange, [old_key, *carbon_copies], now_ms)
     targets: list[Queue] = []
-    found = find_queues_for_keys(exchange, keys, headers, vhost)
+    found = find_queues_for_keys(exchange, keys, headers, vhost, old.header)
     if not found:
         return False
     for destination in found:

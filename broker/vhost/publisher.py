@@ -171,12 +171,12 @@ class Publisher:
             check_table(header, scanner.headers_start, scanner.headers_end, self._tables)
             if route.depends_on_headers or has_more_keys(header):
                 headers = decode_table(header, scanner.headers_start, scanner.headers_end)
-                queues = self._route_by_headers(route, headers)
+                queues = self._route_by_headers(route, headers, header)
                 if b"BCC" in headers:
                     del headers[b"BCC"]
                     header = rewritten(header, headers, keep_expiration=True)
         elif route.depends_on_headers:
-            queues = self._route_by_headers(route, {})
+            queues = self._route_by_headers(route, {}, header)
         self.message = Message(
             route.octets, header, body, scanner.is_persistent, self.vhost.agenda.now_ms, scanner.priority, ttl_ms
         )
@@ -205,14 +205,14 @@ class Publisher:
         self.vhost.counters.messages_routed += len(targets)
         return outcome
 
-    def _route_by_headers(self, route: Route, headers: Table) -> list[Queue]:
+    def _route_by_headers(self, route: Route, headers: Table, header: bytes) -> list[Queue]:
         keys = [route.key]
         for name in (b"CC", b"BCC"):
             field = headers.get(name)
             if field is not None:
                 keys.extend(_more_keys(name, field))
         queues: list[Queue] = []
-        for destination in find_queues_for_keys(route.exchange, keys, headers, self.vhost):
+        for destination in find_queues_for_keys(route.exchange, keys, headers, self.vhost, header):
             queues.append(cast("Queue", destination))
         return queues
 

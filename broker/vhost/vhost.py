@@ -238,6 +238,7 @@ class VHost(ExchangeLookup):
             SoftError: 406, the exchange type does not accept the key or the arguments.
         """
         source.check_binding(key, arguments)
+        source.check_queue_type(queue_type(destination.arguments) if isinstance(destination, Queue) else b"")
         if not source.add(destination, key, arguments):
             return
         self.version += 1

@@ -221,6 +221,37 @@ def expiration_of(header: bytes) -> bytes | None:
     return header[scanner.expiration_start : scanner.expiration_end]
 
 
+def property_octets(header: bytes, flag: i64) -> bytes | None:
+    """One property as its octets, those of a string without its length; None if absent.
+
+    Args:
+        header: A content header that ``PropertyScanner.scan`` accepts.
+        flag: One of the flags above.
+    """
+    flags = get_u16(header, 12)
+    if flags & flag == 0:
+        return None
+    start: i64 = HEADER_SIZE
+    each: i64 = FLAG_CONTENT_TYPE
+    while True:
+        after = start
+        if flags & each:
+            if each == FLAG_HEADERS:
+                start += 4
+                after = start + get_u32(header, start - 4)
+            elif each in {FLAG_DELIVERY_MODE, FLAG_PRIORITY}:
+                after = start + 1
+            elif each == FLAG_TIMESTAMP:
+                after = start + 8
+            else:
+                start += 1
+                after = start + i64(header[start - 1])
+        if each == flag:
+            return header[start:after]
+        start = after
+        each >>= 1
+
+
 def rewritten(header: bytes, headers: Table, *, keep_expiration: bool) -> bytes:
     """The same content header with another headers table.
 
