@@ -9,11 +9,12 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
 from conformance.brokers import Broker, RabbitMQ, make_broker
-from conformance.clients import channel_refused, drain, ready
+from conformance.clients import channel_refused, drain, ready, wait_ready
 
 PLUGINS = (
     "rabbitmq_consistent_hash_exchange",
     "rabbitmq_random_exchange",
+    "rabbitmq_recent_history_exchange",
     "rabbitmq_sharding",
 )
 BINDING_KEYS = {"x-consistent-hash": "1", "x-modulus-hash": "", "x-random": "any"}
@@ -142,3 +143,38 @@ def test_local_random_takes_classic_queues_without_a_key(connection: pika.Blocki
     assert drain(channel, name) == [b"m"]
     with channel_refused(406, "PRECONDITION_FAILED - Non empty binding 'k' key not permitted"):
         channel.queue_bind(name, name, "k")
+
+
+def test_recent_history_gives_the_last_messages_to_a_queue_bound_later(channel: BlockingChannel, name: str) -> None:
+    channel.exchange_declare(name, "x-recent-history", arguments={"x-recent-history-length": 3})
+    channel.confirm_delivery()
+    for n in range(5):
+        channel.basic_publish(name, "", b"%d" % n)
+    channel.basic_publish(name, "", b"unkept", pika.BasicProperties(headers={"x-recent-history-no-store": True}))
+    channel.queue_declare(name, exclusive=True)
+    channel.queue_bind(name, name, "")
+    wait_ready(channel, name, 3)
+    channel.basic_publish(name, "", b"5")
+    assert drain(channel, name) == [b"2", b"3", b"4", b"5"]
+    channel.exchange_delete(name)
+
+
+def test_recent_history_keeps_twenty_messages_unless_told_otherwise(channel: BlockingChannel, name: str) -> None:
+    channel.exchange_declare(name, "x-recent-history")
+    channel.confirm_delivery()
+    for n in range(25):
+        channel.basic_publish(name, "", b"%d" % n)
+    channel.queue_declare(name, exclusive=True)
+    channel.queue_bind(name, name, "")
+    wait_ready(channel, name, 20)
+    assert drain(channel, name) == [b"%d" % n for n in range(5, 25)]
+    channel.exchange_delete(name)
+
+
+def test_recent_history_refuses_a_length_that_is_none(connection: pika.BlockingConnection, name: str) -> None:
+    for length, shown in ((0, "0"), (-1, "-1"), ("x", '<<"x">>')):
+        text = f"Invalid argument {shown}, 'x-recent-history-length' must be a positive integer"
+        with channel_refused(406, f"PRECONDITION_FAILED - {text}"):
+            connection.channel().exchange_declare(
+                name, "x-recent-history", arguments={"x-recent-history-length": length}
+            )

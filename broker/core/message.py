@@ -51,15 +51,28 @@ class Message:
 
 @mypyc_attr(native_class=True)
 class Enqueuer(Destination):
-    """The part of a queue that the store and a delivery need to know.
+    """What takes messages that were routed to it: a queue as a rule. What the store and a delivery need to know of it.
 
     Attributes:
         log_id: Number of a durable queue in the store, never used twice; 0 for a queue without a log.
+        is_aside: It only looks on. A message that nobody else takes has not been routed, and one that somebody
+            refused is not shown to it.
+        stores_all: Transient messages are stored as well: a quorum queue.
     """
 
-    def __init__(self, name: bytes, vhost_name: str, is_durable: bool, log_id: i64) -> None:
+    def __init__(self, name: bytes, vhost_name: str, is_durable: bool, log_id: i64, *, is_aside: bool = False) -> None:
         super().__init__(name, vhost_name, False, is_durable)
         self.log_id: i64 = log_id
+        self.is_aside: Final = is_aside
+        self.stores_all: bool = False
+
+    def push(self, message: Message) -> bool:
+        """Take in one message.
+
+        Returns:
+            False if it is refused.
+        """
+        raise NotImplementedError
 
 
 @final

@@ -48,7 +48,6 @@ class Queue(Enqueuer):
         ready_bytes: Octets of the bodies ready.
         unacked_count: Deliveries out and not settled.
         unacked_bytes: Octets of their bodies.
-        stores_all: Transient messages are stored as well: a quorum queue.
         dead: Dead letters that their targets have not taken yet, by position; None unless dead-lettering is at least
             once.
         dead_bytes: Octets of their bodies.
@@ -87,7 +86,7 @@ class Queue(Enqueuer):
         self.unacked_bytes: i64 = 0
         self.next_position: i64 = 1
         self.is_due: bool = False
-        self.stores_all: Final = limits.is_quorum
+        self.stores_all = limits.is_quorum
         self.dead: dict[int, DeadLetter] | None = None
         self.dead_bytes: i64 = 0
         self.consumers: list[Consumer] = []

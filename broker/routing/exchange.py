@@ -6,6 +6,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from broker.core.arguments import Table, octets
 from broker.core.destination import Destination
+from broker.core.message import Message
 from broker.policy.effective import NO_POLICY, EffectivePolicy
 from broker.routing.binding import Binding, binding_identity
 from broker.routing.matches import Matches
@@ -201,6 +202,13 @@ class Exchange(Destination):
             into: Where to add; a destination that is there already stays there once.
         """
         raise NotImplementedError
+
+    def replayed(self) -> list[Message]:
+        """Messages that a destination gets when it is bound, the oldest first."""
+        return []
+
+    def undo(self, turn_ms: i64) -> None:
+        """Every publish of the turn that began at ``turn_ms`` was refused after all: forget what they left here."""
 
     def attach(self, binding: Binding) -> None:
         """Take a binding that has just been added into the type's index."""

@@ -12,6 +12,7 @@ from broker.routing.fanout import FanoutExchange
 from broker.routing.headers import HeadersExchange
 from broker.routing.modulus_hash import ModulusHashExchange
 from broker.routing.random_choice import RandomExchange
+from broker.routing.recent_history import RecentHistoryExchange
 from broker.routing.topic import TopicExchange
 
 # In the order in which they are listed.
@@ -24,6 +25,7 @@ KINDS: Final[list[bytes]] = [
     b"x-local-random",
     b"x-modulus-hash",
     b"x-random",
+    b"x-recent-history",
 ]
 
 
@@ -72,4 +74,6 @@ def make_exchange(kind: bytes, name: bytes, vhost_name: str, traits: ExchangeTra
         return ModulusHashExchange(name, vhost_name, traits)
     if kind == b"x-random" or kind == b"x-local-random":
         return RandomExchange(kind, name, vhost_name, traits)
+    if kind == b"x-recent-history":
+        return RecentHistoryExchange(name, vhost_name, traits)
     return TopicExchange(name, vhost_name, traits)

@@ -15,6 +15,7 @@ class Matches:
     Attributes:
         header: Content header of the message, for exchanges that look at its properties; empty if none does.
         found: The destinations; exchanges among them are still to be asked.
+        asides: What looks on, each once; no match.
         hits: How often something was added, repeats included: an exchange whose every match was known already has
             matched all the same, and its alternate exchange is not tried.
     """
@@ -22,6 +23,7 @@ class Matches:
     def __init__(self, header: bytes = b"") -> None:
         self.header: Final = header
         self.found: Final[list[Destination]] = []
+        self.asides: Final[list[Destination]] = []
         self.hits: i64 = 0
         self._seen: Final[set[Destination]] = set()
 
@@ -31,6 +33,11 @@ class Matches:
         if destination not in self._seen:
             self._seen.add(destination)
             self.found.append(destination)
+
+    def add_aside(self, destination: Destination) -> None:
+        """Add what only looks on: an exchange that finds nothing else has matched nothing."""
+        if destination not in self.asides:
+            self.asides.append(destination)
 
     def add_all(self, destinations: list[Destination]) -> None:
         """Add each. The list is only read."""

@@ -48,6 +48,9 @@ def find_queues_for_keys(
         headers: As for ``find_queues``.
         lookup: Finds alternate exchanges.
         header: The content header, for exchanges that look at properties.
+
+    Returns:
+        The queues, and behind them what looks on (``Enqueuer.is_aside``).
     """
     matches = Matches(header)
     matches.add(source)
@@ -71,6 +74,7 @@ def find_queues_for_keys(
             alternate = lookup.find_exchange(exchange.alternate)
             if alternate is not None:
                 matches.add(alternate)
+    queues.extend(matches.asides)
     return queues
 
 

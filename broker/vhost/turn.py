@@ -162,6 +162,9 @@ class Turn:
         del store.pending[first:end]
         for queue, position in first_positions.items():
             queue.take_back(position)
+        for vhost in self.vhosts.values():
+            for exchange in vhost.exchanges.values():
+                exchange.undo(self.agenda.now_ms)
 
     def try_again(self) -> None:
         """The disk was full: see whether there is room now, and write what is noted. Between turns, now and then."""

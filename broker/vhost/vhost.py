@@ -28,6 +28,7 @@ from broker.routing.exchange_types import check_kind, make_exchange
 from broker.routing.walk import ExchangeLookup
 from broker.store.store import Store
 from broker.vhost.equivalence import check_exchange_equivalence, check_queue_equivalence
+from broker.vhost.replay import replay
 from broker.vhost.replies import ReplyQueues
 from broker.vhost.topology import TopologyJournal
 
@@ -249,6 +250,7 @@ class VHost(ExchangeLookup):
         sources[source] = True
         if source.is_durable and destination.is_durable:
             self.journal.bound(Binding(source, destination, key, arguments))
+        replay(source.replayed(), destination, self, self.agenda.now_ms)
 
     def unbind(self, source: Exchange, destination: Destination, key: bytes, arguments: Table) -> None:
         """Unbind; a missing binding is no error. May delete an auto-delete exchange that this leaves unused."""

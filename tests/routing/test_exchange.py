@@ -37,7 +37,7 @@ def test_exchange_says_what_it_was_made_with(kind: bytes) -> None:
     assert (made.kind, made.name, made.vhost_name) == (kind, b"x", "v")
     assert (made.is_exchange, made.is_durable, made.is_auto_delete, made.is_internal) == (True, False, True, True)
     assert made.arguments == {b"a": long(1)}
-    assert made.needs_headers == (kind in {b"headers", b"x-random", b"x-local-random"})
+    assert made.needs_headers == (kind in {b"headers", b"x-random", b"x-local-random", b"x-recent-history"})
     assert str(made) == "exchange 'x' in vhost 'v'"
 
 
