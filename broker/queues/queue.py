@@ -27,6 +27,8 @@ DEAD_LETTER_RETRY_MS: Final = 1000
 # RabbitMQ's quorum queues: 32 priorities told apart; a message without one is in the middle of what AMQP uses.
 QUORUM_MAX_PRIORITY: Final = 31
 QUORUM_PRIORITY: Final = 4
+# Recovered messages between two looks whether the queue has outgrown its window.
+LOOK_EVERY: Final = 256
 
 
 @final
@@ -84,7 +86,6 @@ class Queue(Enqueuer):
         self.ready_bytes: i64 = 0
         self.unacked_count: i64 = 0
         self.unacked_bytes: i64 = 0
-        self.next_position: i64 = 1
         self.is_due: bool = False
         self.stores_all = limits.is_quorum
         self.dead: dict[int, DeadLetter] | None = None
@@ -149,13 +150,6 @@ class Queue(Enqueuer):
         return True
 
     def take_back(self, first_position: i64) -> None:
-        """The disk is full: forget the messages that the store has given up and nobody was handed.
-
-        Nothing is dead-lettered: they were never taken in, and their publishers are told so.
-
-        Args:
-            first_position: Of those of the present turn; the ones given up are marked SETTLED.
-        """
         self.ready_bytes -= self.ready.take_back(first_position)
 
     def restore(self, queued: Queued) -> None:
@@ -178,6 +172,9 @@ class Queue(Enqueuer):
         self.ready.push(queued)
         self.ready_bytes += len(message.body)
         self.wake()
+        if self.ready.count % LOOK_EVERY == 0:
+            # Recovered records have their place in the log: what there is no room for can go to the spool at once.
+            self.ready.spool()
 
     @property
     def has_timers(self) -> bool:
@@ -637,7 +634,6 @@ class Queue(Enqueuer):
             self._agenda.wake_at(next_ms, self)
 
     def time_has_come(self, time_ms: i64) -> None:
-        """The agenda's call at a time that this queue had asked for."""
         if self.is_deleted:
             return
         if time_ms == self._wake_ms:

@@ -21,6 +21,7 @@ from broker.store.files import Files
 from broker.store.limits import StoreLimits
 from broker.store.spool import Spool
 from broker.store.store import Store
+from broker.vhost.delay_line import delay_line_of
 from broker.vhost.topology import TopologyJournal
 from broker.vhost.turn import Turn
 from broker.vhost.vhost import LogIds, VHost
@@ -110,6 +111,15 @@ class Engine:
             "bindings": reader.bindings,
         }
 
+    def _has_delayed(self) -> bool:
+        """Do durable messages wait in a delayed exchange? An index has no place for them, so the next start reads."""
+        for vhost in self.turn.vhosts.values():
+            for exchange in vhost.exchanges.values():
+                line = delay_line_of(exchange)
+                if line is not None and line.is_durable and line.count > 0:
+                    return True
+        return False
+
     def close(self, index_from_bytes: int = LEAST_BYTES) -> None:
         """The end of an orderly stop: no connection is left, and no job is under way.
 
@@ -123,7 +133,7 @@ class Engine:
         spool = self.turn.agenda.spool
         try:
             store.seal()
-            if spool is not None:
+            if spool is not None and not self._has_delayed():
                 queues = [
                     queue for vhost in self.turn.vhosts.values() for queue in vhost.queues.values() if queue.is_durable
                 ]

@@ -11,7 +11,7 @@ from broker.core.message import Enqueuer, Message
 from broker.queues.agenda import DeadLetter
 from broker.queues.queue import Queue
 from broker.routing.walk import find_queues_for_keys
-from broker.vhost.routing_keys import carbon_copies, exchange_and_key
+from broker.vhost.routing_keys import copy_keys, exchange_and_key
 from broker.vhost.vhost import VHost
 from broker.wire.octets import shortstr
 from broker.wire.properties import expiration_of, headers_of, rewritten
@@ -61,7 +61,7 @@ def _hand_over(vhost: VHost, letter: DeadLetter, now_ms: i64) -> bool:
         # RabbitMQ 4: what a client says about deaths is not believed. A history that it copied begins anew.
         for claim in HISTORY:
             headers.pop(claim, None)
-    copies = carbon_copies(headers)
+    copies = copy_keys(headers, b"CC")
     new_key = limits.dead_letter_key
     keys = [old_key, *copies] if new_key is None else [new_key]
     _record_death(headers, letter, old_exchange, [old_key, *copies], now_ms)

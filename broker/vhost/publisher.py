@@ -20,6 +20,7 @@ from broker.core.message import Enqueuer, Message
 from broker.queues.arguments import MAX_TIME_MS
 from broker.routing.exchange import Exchange
 from broker.routing.walk import depends_on_headers, find_queues, find_queues_for_keys
+from broker.vhost.delay_line import DelayLine
 from broker.vhost.vhost import VHost
 from broker.wire.arguments import ArgumentReader
 from broker.wire.octets import shortstr
@@ -171,7 +172,7 @@ class Publisher:
             if route.depends_on_headers or has_more_keys(header):
                 headers = decode_table(header, scanner.headers_start, scanner.headers_end)
                 queues = self._route_by_headers(route, headers, header)
-                if b"BCC" in headers:
+                if b"BCC" in headers and not _only_waits(queues):
                     del headers[b"BCC"]
                     header = rewritten(header, headers, keep_expiration=True)
         elif route.depends_on_headers:
@@ -224,6 +225,11 @@ class Publisher:
         if claimed != self._user_name:
             text = f"user_id property set to '{claimed.decode('utf-8', 'replace')}' but authenticated user was "
             raise SoftError(PRECONDITION_FAILED, text + f"'{self._user_name.decode('utf-8', 'replace')}'")
+
+
+def _only_waits(targets: list[Enqueuer]) -> bool:
+    """Is nobody to see the message before it is routed again, which needs all its keys?"""
+    return len(targets) == 1 and isinstance(targets[0], DelayLine)
 
 
 def has_more_keys(header: bytes) -> bool:

@@ -12,9 +12,9 @@ def exchange_and_key(route: bytes) -> tuple[bytes, bytes]:
     return route[1 : 1 + size], route[2 + size :]
 
 
-def carbon_copies(headers: Table) -> list[bytes]:
-    """The keys in CC. Items that are no strings are ignored."""
-    field = headers.get(b"CC")
+def copy_keys(headers: Table, name: bytes) -> list[bytes]:
+    """The keys in CC or BCC. Items that are no strings are ignored."""
+    field = headers.get(name)
     if field is None or field.kind != "A":
         return []
     return [octets(item) for item in cast("list[Field]", field.value) if item.kind == "S"]
@@ -22,4 +22,4 @@ def carbon_copies(headers: Table) -> list[bytes]:
 
 def routing_keys(message: Message, headers: Table) -> list[bytes]:
     """The message's own key first, then its copies'."""
-    return [exchange_and_key(message.route)[1], *carbon_copies(headers)]
+    return [exchange_and_key(message.route)[1], *copy_keys(headers, b"CC")]

@@ -22,11 +22,13 @@ from broker.queues.agenda import Agenda
 from broker.queues.arguments import CLASSIC, check_arguments, names_queue_type, queue_type
 from broker.queues.queue import Queue
 from broker.routing.binding import Binding
+from broker.routing.delayed import DelayedExchange
 from broker.routing.direct import DefaultExchange, QueueLookup
 from broker.routing.exchange import Exchange, ExchangeTraits
 from broker.routing.exchange_types import check_kind, make_exchange
 from broker.routing.walk import ExchangeLookup
 from broker.store.store import Store
+from broker.vhost.delay_line import DelayLine, delay_line_of
 from broker.vhost.equivalence import check_exchange_equivalence, check_queue_equivalence
 from broker.vhost.replay import replay
 from broker.vhost.replies import ReplyQueues
@@ -46,7 +48,7 @@ PREDECLARED: Final[list[tuple[bytes, bytes, bool]]] = [
 @final
 @mypyc_attr(native_class=True)
 class LogIds:
-    """Numbers for durable queues in the store; each is given once, also across restarts."""
+    """Numbers for durable queues and delay lines in the store; each is given once, also across restarts."""
 
     def __init__(self) -> None:
         self.last: i64 = 0
@@ -148,9 +150,25 @@ class VHost(ExchangeLookup):
     # --- exchanges
 
     def declare_exchange(
-        self, name: bytes, kind: bytes, is_durable: bool, is_auto_delete: bool, is_internal: bool, arguments: Table
+        self,
+        name: bytes,
+        kind: bytes,
+        is_durable: bool,
+        is_auto_delete: bool,
+        is_internal: bool,
+        arguments: Table,
+        log_id: i64 = 0,
     ) -> Exchange:
         """The exchange as declared, made if it is new.
+
+        Args:
+            name: Its name.
+            kind: Its type.
+            is_durable: Survives a restart.
+            is_auto_delete: Goes with its last binding.
+            is_internal: Clients may not publish to it.
+            arguments: As declared.
+            log_id: For recovery: the number that its delayed messages have in the store. 0 for a new one.
 
         Raises:
             SoftError: 403 for reserved names, 406 for an unknown type, bad arguments or a difference.
@@ -168,6 +186,10 @@ class VHost(ExchangeLookup):
             is_durable=is_durable, is_auto_delete=is_auto_delete, is_internal=is_internal, arguments=arguments
         )
         exchange = make_exchange(kind, name, self.name, traits)
+        if isinstance(exchange, DelayedExchange):
+            number = log_id if log_id > 0 else self._log_ids.next()
+            self._log_ids.last = max(self._log_ids.last, number)
+            exchange.line = DelayLine(exchange, number, self.agenda, self.store)
         exchange.apply_policy(self.policies.for_exchange(name))
         self.exchanges[name] = exchange
         self.version += 1  # it may be the missing alternate of another
@@ -204,6 +226,9 @@ class VHost(ExchangeLookup):
             self.journal.exchange_deleted(exchange)
         for binding in exchange.bindings():
             self._forget_source(exchange, binding.destination)
+        line = delay_line_of(exchange)
+        if line is not None:
+            line.delete()
 
     def _drop_destination(self, destination: Destination) -> None:
         """Remove every binding to ``destination``; exchanges that this leaves without any may go as well, and so on."""

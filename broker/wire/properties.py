@@ -12,9 +12,9 @@ from typing import Final, final
 from librt.strings import BytesWriter, read_i64_be, write_i64_be
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.arguments import Table
+from broker.core.arguments import Field, Table
 from broker.wire.octets import get_u16, get_u32, put_u16
-from broker.wire.tables import decode_table, encode_table
+from broker.wire.tables import decode_table, encode_table, table_field
 
 HEADER_SIZE: Final = 14  # octets before the first property
 FLAG_CONTENT_TYPE: Final = 0x8000
@@ -211,6 +211,18 @@ def headers_of(header: bytes) -> Table | None:
     if not scanner.scan(header) or scanner.headers_start == 0:
         return None
     return decode_table(header, scanner.headers_start, scanner.headers_end)
+
+
+def header_field(header: bytes, name: bytes) -> Field | None:
+    """One of the headers, or None if absent.
+
+    Raises:
+        HardError: 501, the table cannot be decoded.
+    """
+    scanner = PropertyScanner()
+    if not scanner.scan(header) or scanner.headers_start == 0:
+        return None
+    return table_field(header, scanner.headers_start, scanner.headers_end, name)
 
 
 def expiration_of(header: bytes) -> bytes | None:

@@ -26,8 +26,9 @@ def collected(source: Exchange, key: bytes = b"k", headers: Table | None = None)
 
 
 HEADERS: Table = {b"a": longstr(b"1")}
-# Types whose binding key is anything; a consistent hash exchange takes it for a weight, and has tests of its own.
-every_kind = pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != b"x-consistent-hash"])
+# A consistent hash exchange takes the binding key for a weight, and a delayed one wants an argument: their own tests.
+PARTICULAR = {b"x-consistent-hash", b"x-delayed-message"}
+every_kind = pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in PARTICULAR])
 
 
 @every_kind
