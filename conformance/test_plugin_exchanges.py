@@ -7,6 +7,7 @@ from typing import Any
 import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import UnroutableError
 
 from conformance.brokers import Broker, RabbitMQ, make_broker
 from conformance.clients import channel_refused, drain, ready, wait_ready
@@ -178,3 +179,29 @@ def test_recent_history_refuses_a_length_that_is_none(connection: pika.BlockingC
             connection.channel().exchange_declare(
                 name, "x-recent-history", arguments={"x-recent-history-length": length}
             )
+
+
+@pytest.mark.usefixtures("beyond_referee")
+def test_deduplication_drops_what_it_has_seen(channel: BlockingChannel, name: str) -> None:
+    channel.exchange_declare(name, "x-message-deduplication", arguments={"x-cache-size": 10, "x-cache-ttl": 60_000})
+    channel.queue_declare(name, exclusive=True)
+    channel.queue_bind(name, name, "")
+    channel.confirm_delivery()
+    for body, key in ((b"1", "a"), (b"2", "a"), (b"3", "b")):
+        channel.basic_publish(name, "", body, pika.BasicProperties(headers={"x-deduplication-header": key}))
+    assert drain(channel, name) == [b"1", b"3"]
+    seen = pika.BasicProperties(headers={"x-deduplication-header": "b"})
+    with pytest.raises(UnroutableError):
+        channel.basic_publish(name, "", b"4", seen, mandatory=True)
+    channel.exchange_delete(name)
+
+
+@pytest.mark.usefixtures("beyond_referee")
+def test_deduplicating_queue_holds_one_message_of_each_key(channel: BlockingChannel, name: str) -> None:
+    channel.queue_declare(name, exclusive=True, arguments={"x-message-deduplication": True})
+    channel.confirm_delivery()
+    for body in (b"1", b"2"):
+        channel.basic_publish("", name, body, pika.BasicProperties(headers={"x-deduplication-header": "a"}))
+    assert drain(channel, name) == [b"1"]
+    channel.basic_publish("", name, b"3", pika.BasicProperties(headers={"x-deduplication-header": "a"}))
+    assert drain(channel, name) == [b"3"]

@@ -12,6 +12,7 @@ from broker.policy.effective import NO_POLICY, EffectivePolicy, effective_argume
 from broker.queues.agenda import Agenda, DeadLetter
 from broker.queues.arguments import DROP_HEAD, REJECT_PUBLISH_DLX, UNLIMITED, QueueLimits, queue_type
 from broker.queues.consumer import Consumer
+from broker.queues.held_keys import HeldKeys
 from broker.queues.ready import FifoReady, ParkedLine, PriorityReady, Ready
 from broker.store.chunk import Chunk
 from broker.store.spooled_line import SpooledLine
@@ -94,6 +95,7 @@ class Queue(Enqueuer):
         self._next_consumer: i64 = 0
         self._has_priorities: bool = False
         self._is_single_active: Final = _is_true(arguments, b"x-single-active-consumer")
+        self._keys: Final = HeldKeys() if _is_true(arguments, b"x-message-deduplication") else None
         self._refuses: bool = False
         self._trims: bool = False
         self._has_timers: bool = False
@@ -135,6 +137,8 @@ class Queue(Enqueuer):
                 self._dead_letter(message, b"maxlen")
             return False
         position = self.next_position
+        if self._keys is not None and not self._keys.enter(message, position):
+            return True  # a duplicate: the queue holds that message already
         self.next_position = position + 1
         queued = Queued(message, self, position)
         if self.is_durable and (message.is_persistent or self.stores_all):
@@ -151,6 +155,8 @@ class Queue(Enqueuer):
 
     def take_back(self, first_position: i64) -> None:
         self.ready_bytes -= self.ready.take_back(first_position)
+        if self._keys is not None:
+            self._keys.take_back(first_position)
 
     def restore(self, queued: Queued) -> None:
         """Put back a message that the store recovered; its expiry counts from when it was published."""
@@ -163,6 +169,8 @@ class Queue(Enqueuer):
             queued.expires_ms = message.timestamp_ms + ttl
         if queued.position >= self.next_position:
             self.next_position = queued.position + 1
+        if self._keys is not None:
+            self._keys.enter(message, queued.position)
         limits = self.limits
         if limits.counts_returns and queued.redelivered and queued.acquired_count == 0:
             queued.acquired_count = 1  # out when the broker ended: no failure of its consumer
@@ -175,6 +183,11 @@ class Queue(Enqueuer):
         if self.ready.count % LOOK_EVERY == 0:
             # Recovered records have their place in the log: what there is no room for can go to the spool at once.
             self.ready.spool()
+
+    @property
+    def takes_no_duplicates(self) -> bool:
+        """Must it know the key of every message that it holds?"""
+        return self._keys is not None
 
     @property
     def has_timers(self) -> bool:
@@ -282,6 +295,8 @@ class Queue(Enqueuer):
         self.unacked_bytes -= len(queued.message.body)
         self.acknowledged += 1
         self._counters.messages_acknowledged += 1
+        if self._keys is not None:
+            self._keys.leave(queued)
         if queued.log_segment != NOT_STORED:
             self._store.settle(queued)
 
@@ -317,6 +332,8 @@ class Queue(Enqueuer):
         count = int(self.ready.count)
         self.ready.clear()
         self.ready_bytes = 0
+        if self._keys is not None:
+            self._keys.keep_only(unacked)
         if self.is_durable:
             if self.dead is not None:
                 for letter in self.dead.values():
@@ -463,6 +480,8 @@ class Queue(Enqueuer):
             self.unacked_count -= 1
             self.unacked_bytes -= len(queued.message.body)
             self.delivered_auto_ack += 1
+            if self._keys is not None:
+                self._keys.leave(queued)
             if queued.log_segment != NOT_STORED:
                 self._store.settle(queued)
         else:
@@ -473,6 +492,8 @@ class Queue(Enqueuer):
         """A ``basic.get`` without acknowledgement: settled by being sent."""
         self.unacked_count -= 1
         self.unacked_bytes -= len(queued.message.body)
+        if self._keys is not None:
+            self._keys.leave(queued)
         if queued.log_segment != NOT_STORED:
             self._store.settle(queued)
 
@@ -672,6 +693,8 @@ class Queue(Enqueuer):
             self._agenda.wake_at(ends_ms, self)
 
     def _drop(self, queued: Queued, reason: bytes) -> None:
+        if self._keys is not None:
+            self._keys.leave(queued)
         if self.dead is not None and self.limits.is_at_least_once:
             letter = DeadLetter(queued.message, self, reason, queued)
             self.dead[int(queued.position)] = letter

@@ -6,6 +6,7 @@ from broker.core.arguments import Table, octets, type_name
 from broker.core.destination import resource_text
 from broker.core.errors import PRECONDITION_FAILED, SoftError
 from broker.routing.consistent_hash import ConsistentHashExchange
+from broker.routing.deduplication import DeduplicationExchange
 from broker.routing.delayed import DELAYED_EXCHANGE, DELAYED_TYPE, DelayedExchange
 from broker.routing.direct import DirectExchange
 from broker.routing.exchange import ALTERNATE_EXCHANGE, Exchange, ExchangeTraits
@@ -25,6 +26,7 @@ KINDS: Final[list[bytes]] = [
     b"x-consistent-hash",
     b"x-delayed-message",
     b"x-local-random",
+    b"x-message-deduplication",
     b"x-modulus-hash",
     b"x-random",
     b"x-recent-history",
@@ -99,6 +101,8 @@ def _make_prompt_exchange(kind: bytes, name: bytes, vhost_name: str, traits: Exc
         return ModulusHashExchange(name, vhost_name, traits)
     if kind == b"x-random" or kind == b"x-local-random":
         return RandomExchange(kind, name, vhost_name, traits)
+    if kind == b"x-message-deduplication":
+        return DeduplicationExchange(name, vhost_name, traits)
     if kind == b"x-recent-history":
         return RecentHistoryExchange(name, vhost_name, traits)
     return TopicExchange(name, vhost_name, traits)

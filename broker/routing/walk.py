@@ -35,7 +35,12 @@ def find_queues(source: Exchange, key: bytes, headers: Table | None, lookup: Exc
 
 
 def find_queues_for_keys(
-    source: Exchange, keys: list[bytes], headers: Table | None, lookup: ExchangeLookup, header: bytes = b""
+    source: Exchange,
+    keys: list[bytes],
+    headers: Table | None,
+    lookup: ExchangeLookup,
+    header: bytes = b"",
+    now_ms: i64 = 0,
 ) -> list[Destination]:
     """The same for a message with several routing keys: its own, and those of CC and BCC.
 
@@ -48,11 +53,12 @@ def find_queues_for_keys(
         headers: As for ``find_queues``.
         lookup: Finds alternate exchanges.
         header: The content header, for exchanges that look at properties.
+        now_ms: The turn's wall clock, for exchanges that remember.
 
     Returns:
         The queues, and behind them what looks on (``Enqueuer.is_aside``).
     """
-    matches = Matches(header)
+    matches = Matches(header, now_ms)
     matches.add(source)
     found = matches.found  # grows while it is gone through: what an exchange leads to comes after it
     queues: list[Destination] = []

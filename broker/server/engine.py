@@ -111,9 +111,15 @@ class Engine:
             "bindings": reader.bindings,
         }
 
-    def _has_delayed(self) -> bool:
-        """Do durable messages wait in a delayed exchange? An index has no place for them, so the next start reads."""
+    def _has_unindexed(self) -> bool:
+        """Are there messages that an index has no place for, so that the next start must read them?
+
+        Those that wait in a delayed exchange, and those of which a queue must know the keys.
+        """
         for vhost in self.turn.vhosts.values():
+            for queue in vhost.queues.values():
+                if queue.takes_no_duplicates and queue.is_durable and queue.ready.count > 0:
+                    return True
             for exchange in vhost.exchanges.values():
                 line = delay_line_of(exchange)
                 if line is not None and line.is_durable and line.count > 0:
@@ -133,7 +139,7 @@ class Engine:
         spool = self.turn.agenda.spool
         try:
             store.seal()
-            if spool is not None and not self._has_delayed():
+            if spool is not None and not self._has_unindexed():
                 queues = [
                     queue for vhost in self.turn.vhosts.values() for queue in vhost.queues.values() if queue.is_durable
                 ]

@@ -67,7 +67,7 @@ def _hand_over(vhost: VHost, letter: DeadLetter, now_ms: i64) -> bool:
     _record_death(headers, letter, old_exchange, [old_key, *copies], now_ms)
     targets: list[Enqueuer] = []
     is_routed = False
-    for destination in find_queues_for_keys(exchange, keys, headers, vhost, old.header):
+    for destination in find_queues_for_keys(exchange, keys, headers, vhost, old.header, now_ms):
         target = cast("Enqueuer", destination)
         is_routed = is_routed or not target.is_aside
         # A requester of direct reply-to that is gone is found all the same, and takes nothing.

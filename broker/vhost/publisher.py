@@ -217,7 +217,8 @@ class Publisher:
             if field is not None:
                 keys.extend(_more_keys(name, field))
         queues: list[Enqueuer] = []
-        for destination in find_queues_for_keys(route.exchange, keys, headers, self.vhost, header):
+        vhost = self.vhost
+        for destination in find_queues_for_keys(route.exchange, keys, headers, vhost, header, vhost.agenda.now_ms):
             queues.append(cast("Enqueuer", destination))
         return queues
 

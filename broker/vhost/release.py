@@ -47,7 +47,7 @@ def _route(vhost: VHost, line: DelayLine, old: Message, now_ms: i64) -> None:
     message = Message(
         old.route, header, old.body, old.is_persistent, now_ms, old.priority, old.ttl_ms, old.is_dead_letter
     )
-    targets = find_queues_for_keys(line.exchange, keys, headers, vhost, header)
+    targets = find_queues_for_keys(line.exchange, keys, headers, vhost, header, now_ms)
     if not targets:
         vhost.counters.messages_unroutable_dropped += 1
     for destination in targets:

@@ -22,6 +22,6 @@ def replay(messages: list[Message], destination: Destination, lookup: ExchangeLo
         if destination.is_exchange:
             headers = headers_of(old.header) or {}
             source = cast("Exchange", destination)
-            targets = find_queues_for_keys(source, routing_keys(old, headers), headers, lookup, old.header)
+            targets = find_queues_for_keys(source, routing_keys(old, headers), headers, lookup, old.header, now_ms)
         for target in targets:
             cast("Enqueuer", target).push(message)

@@ -181,3 +181,23 @@ def test_messages_are_forgotten_if_a_crash_came_between_the_end_of_their_exchang
     assert b"x" not in node.vhost.exchanges
     assert log_id not in node.store.places
     node.stop()
+
+
+def test_waiting_messages_survive_the_end_of_their_log_segments(tmp_path: Path) -> None:
+    """Retirement moves what is wanted to a queue segment of the line, which a start reads like any queue's."""
+    life = Life(tmp_path / "data")
+    declare(life)
+    for number in range(1, 61):
+        publish(life, number, 1000 * number)
+        life.retire()
+    log_id = int(line_of(life).log_id)
+    assert any(share.path for share in life.store.places[log_id].shares)
+    life = life.crashed(tmp_path / "copy")
+    assert line_of(life).count == 60
+    life.advance(20)
+    life.retire()
+    life = life.crashed(tmp_path / "copy again")
+    assert line_of(life).count == 40
+    queue = life.vhost.queues[b"q"]
+    assert bodies(queue) == [b"%d" % number for number in range(1, 21)]
+    life.stop()

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pamqp import commands
 
-from broker.core.arguments import longstr
+from broker.core.arguments import boolean, longstr
 from broker.core.message import Message
 from broker.queues.queue import Queue
 from broker.queues.window import MemoryWindow
@@ -334,4 +334,20 @@ def test_delayed_messages_never_get_a_position_twice(tmp_path: Path) -> None:
     leave(engine)
     engine = opened(tmp_path)
     assert line_of(engine).count == 10
+    engine.close(0)
+
+
+def test_queue_without_duplicates_is_read_so_that_it_knows_what_it_holds(tmp_path: Path) -> None:
+    engine = opened(tmp_path)
+    arguments = {b"x-message-deduplication": boolean(True)}
+    queue = engine.turn.vhosts["/"].declare_queue(b"q", True, False, False, arguments, 0)
+    message = Message(b"\0\x01q", content_header(0, headers={"x-deduplication-header": "a"}), b"", True, 0, 0, -1)
+    queue.push(message)
+    engine.turn.finish()
+    engine.close(0)
+    assert not (tmp_path / "stop-index").exists()
+    engine = opened(tmp_path)
+    queue = engine.turn.vhosts["/"].queues[b"q"]
+    queue.push(message)
+    assert queue.ready.count == 1
     engine.close(0)
