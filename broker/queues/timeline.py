@@ -61,12 +61,11 @@ class Stretch:
         """The first millisecond after it."""
         return self.start + (1 << self.shift)
 
-    @property
-    def opens_ms(self) -> i64:
+    def opens_ms(self, load_bytes: i64, dealt_per_ms: i64) -> i64:
         """When to begin to open it, so that its first message is at hand in time."""
-        if self.shift == 0 or self.octets <= LOAD_BYTES:
+        if self.shift == 0 or self.octets <= load_bytes:
             return self.start
-        return self.start - self.octets // DEALT_PER_MS
+        return self.start - self.octets // dealt_per_ms
 
 
 @final
@@ -81,11 +80,20 @@ class Timeline:
         chunks_left: Chunks that may still be read in this turn. Whoever begins a turn sets it.
     """
 
-    def __init__(self, owner: Enqueuer, window: MemoryWindow | None = None, spool: Spool | None = None) -> None:
-        """Without ``window`` and ``spool`` everything stays in memory."""
+    def __init__(
+        self,
+        owner: Enqueuer,
+        window: MemoryWindow | None = None,
+        spool: Spool | None = None,
+        load_bytes: i64 = LOAD_BYTES,
+        dealt_per_ms: i64 = DEALT_PER_MS,
+    ) -> None:
+        """Without ``window`` and ``spool`` everything stays in memory. The two numbers are for tests to make small."""
         self._owner: Final = owner
         self._window: Final = window
         self._spool: Final = spool
+        self._load_bytes: Final[i64] = load_bytes
+        self._dealt_per_ms: Final[i64] = dealt_per_ms
         self.count: i64 = 0
         self.chunks_left: i64 = CHUNKS_PER_TURN
         self._near: list[tuple[int, int, Queued]] = []  # a heap: due, position
@@ -93,7 +101,7 @@ class Timeline:
         # From here on, a message goes to the spool; nothing before it is there.
         self._horizon: i64 = NEVER
         self._ahead: list[Stretch] = []  # by start; no two overlap
-        self._dealt: Stretch | None = None  # being dealt out; it lies before all those ahead, or around some of them
+        self._dealt: list[Stretch] = []  # being dealt out, and no longer ahead; the earliest is the last
         self._buffered: i64 = 0
 
     def add(self, queued: Queued) -> None:
@@ -121,8 +129,12 @@ class Timeline:
                 self._account(queued, -1)
                 self.count -= 1
                 return queued
-            if stretch is None or stretch.opens_ms > now_ms or self.chunks_left <= 0:
+            if stretch is None or self.chunks_left <= 0:
                 return None
+            if self._opens_ms(stretch) > now_ms:
+                if not self._dealt:
+                    return None
+                stretch = self._dealt[-1]  # what was begun ahead of its time goes on
             self.chunks_left -= 1
             self._open(stretch)
 
@@ -130,10 +142,11 @@ class Timeline:
         """When ``take`` is to be called next; NEVER if it is empty."""
         first: i64 = self._near[0][0] if self._near else NEVER
         stretch = self._next_stretch()
-        if stretch is None:
-            return first
-        opens = stretch.opens_ms
-        return min(first, opens)
+        if stretch is not None:
+            first = min(first, self._opens_ms(stretch))
+        if self._dealt:
+            first = min(first, self._opens_ms(self._dealt[-1]))
+        return first
 
     def make_room(self) -> None:
         """If more is in memory than the window allows, send the later half to the spool."""
@@ -154,19 +167,23 @@ class Timeline:
         if self._window is not None:
             self._window.used -= self._memory
         self._memory = 0
-        if self._dealt is not None:
-            self._dealt.line.clear()
-            self._dealt = None
+        for stretch in self._dealt:
+            stretch.line.clear()
         for stretch in self._ahead:
             stretch.line.clear()
+        self._dealt = []
         self._ahead = []
         self._horizon = NEVER
 
+    def _opens_ms(self, stretch: Stretch) -> i64:
+        return stretch.opens_ms(self._load_bytes, self._dealt_per_ms)
+
     def _next_stretch(self) -> Stretch | None:
         """The one to be opened next: nothing behind its start may be taken before it is."""
-        if self._dealt is not None:
-            return self._dealt
-        return self._ahead[0] if self._ahead else None
+        stretch = self._ahead[0] if self._ahead else None
+        if self._dealt and (stretch is None or self._dealt[-1].start <= stretch.start):
+            return self._dealt[-1]
+        return stretch
 
     def _put_near(self, queued: Queued) -> None:
         heapq.heappush(self._near, (int(queued.expires_ms), int(queued.position), queued))
@@ -198,14 +215,9 @@ class Timeline:
             floor = max(floor, before.end)
         ceiling: i64 = ahead[place].start if place < len(ahead) else NEVER
         shift: i64 = WIDEST
-        dealt = self._dealt
-        if dealt is not None and due_ms < dealt.end:
-            shift = narrower(dealt.shift)
-        elif dealt is not None:
-            floor = max(floor, dealt.end)
         start = (due_ms >> shift) << shift
         # Aligned stretches are nested or apart, so in the end there is room: for a millisecond at least.
-        while start < floor or start + (1 << shift) > ceiling:
+        while start < floor or start + (1 << shift) > ceiling or self._is_around_dealt(start, shift):
             shift = narrower(shift)
             start = (due_ms >> shift) << shift
         spool = self._spool
@@ -214,11 +226,19 @@ class Timeline:
         ahead.insert(place, made)
         return made
 
+    def _is_around_dealt(self, start: i64, shift: i64) -> bool:
+        """Would such a stretch be as wide as one that is being dealt out of it, or wider?"""
+        end = start + (1 << shift)
+        for dealt in self._dealt:
+            if start <= dealt.start and dealt.end <= end:
+                return True
+        return False
+
     def _open(self, stretch: Stretch) -> None:
-        """Read one chunk of the next stretch."""
-        is_dealt = stretch is self._dealt
-        if not is_dealt and stretch.shift > 0 and stretch.octets > LOAD_BYTES:
-            self._dealt = stretch
+        """Read one chunk of the next stretch, or of one that is being dealt out."""
+        is_dealt = bool(self._dealt) and stretch is self._dealt[-1]
+        if not is_dealt and stretch.shift > 0 and stretch.octets > self._load_bytes:
+            self._dealt.append(stretch)
             del self._ahead[0]
             is_dealt = True
         for queued in stretch.line.take():
@@ -230,12 +250,12 @@ class Timeline:
         if stretch.line.count > 0:
             return
         if is_dealt:
-            self._dealt = None
+            self._dealt.pop()
         else:
             del self._ahead[0]
             if stretch.end > self._horizon:
                 self._horizon = stretch.end
-        if not self._ahead:
+        if not self._ahead and not self._dealt:
             self._horizon = NEVER
 
     def _send_ahead(self, kept_bytes: i64) -> None:

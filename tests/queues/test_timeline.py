@@ -48,6 +48,7 @@ steps = st.lists(
         st.tuples(st.just("add"), delays, st.integers(1, 40)),
         st.tuples(st.just("same"), delays, st.integers(1, 40)),
         st.tuples(st.just("pass"), delays, st.just(0)),
+        st.tuples(st.just("begin"), delays, st.just(0)),
         st.tuples(st.just("room"), st.just(0), st.just(0)),
         st.tuples(st.just("clear"), st.just(0), st.integers(0, 9)),
     ),
@@ -62,7 +63,7 @@ def test_a_timeline_is_a_sorted_list(
 ) -> None:
     chance = random.Random(seed)
     window = MemoryWindow(window_messages * (MESSAGE_OVERHEAD + 100), 1 << 30)
-    timeline = Timeline(OWNER, window, spool)
+    timeline = Timeline(OWNER, window, spool, load_bytes=chance.choice([500, 3000]), dealt_per_ms=3)
     model: list[tuple[int, int]] = []
     now, following = NOW, 1
     for step, delay, count in history:
@@ -78,6 +79,13 @@ def test_a_timeline_is_a_sorted_list(
             expected = [each for each in model if each[0] <= now]
             assert taken(timeline, now) == expected
             model = model[len(expected) :]
+        elif step == "begin":  # one chunk of what is opened ahead of its time
+            timeline.chunks_left = 1
+            now = max(now, min(now + delay, int(timeline.next_ms())))
+            first = timeline.take(now)
+            assert first is None or (first.expires_ms, first.position) == min(model)
+            if first is not None:
+                model.remove((int(first.expires_ms), int(first.position)))
         elif step == "clear" and count == 0:
             timeline.clear()
             model = []
@@ -124,6 +132,27 @@ def test_one_turn_reads_only_so_many_chunks(spool: Spool) -> None:
     assert (timeline.chunks_left, timeline.next_ms()) == (0, opens)
     assert taken(timeline, NOW + DAY) == []
     assert len(taken(timeline, NOW + DAY + 5000)) == 5000
+
+
+def test_what_comes_while_a_long_stretch_is_dealt_out_is_not_held_up_by_it(spool: Spool) -> None:
+    timeline = Timeline(OWNER, MemoryWindow(10_000, 1 << 30), spool)
+    for position in range(1, 41):
+        timeline.add(queued(-position, NOW + position // 20))
+    timeline.make_room()
+    for position in range(1, 10_001):
+        timeline.add(queued(position, NOW + DAY + position, 400))
+    assert len(taken(timeline, NOW + 10)) == 40
+    opens = timeline.next_ms()
+    timeline.chunks_left = 2
+    assert timeline.take(opens) is None  # begun, and not finished
+    for position in range(20_001, 22_001):
+        timeline.add(queued(position, opens + 1 + position % 7, 400))
+    timeline.chunks_left = 1000
+    found = [timeline.take(opens + 10) for _ in range(2000)]
+    assert [(each.position % 7, each.position) for each in found if each is not None] == sorted(
+        (position % 7, position) for position in range(20_001, 22_001)
+    )
+    assert len(taken(timeline, NOW + 2 * DAY)) == 10_000
 
 
 def test_a_message_whose_record_has_no_place_yet_stays_in_memory(spool: Spool) -> None:

@@ -26,8 +26,8 @@ def collected(source: Exchange, key: bytes = b"k", headers: Table | None = None)
 
 
 HEADERS: Table = {b"a": longstr(b"1")}
-# A consistent hash exchange takes the binding key for a weight, and a delayed one wants an argument: their own tests.
-PARTICULAR = {b"x-consistent-hash", b"x-delayed-message"}
+# These take the binding key for a weight, or want arguments, and have tests of their own.
+PARTICULAR = {b"x-consistent-hash", b"x-delayed-message", b"x-message-deduplication"}
 every_kind = pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in PARTICULAR])
 
 
