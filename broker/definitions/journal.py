@@ -264,6 +264,8 @@ class TopologyReader:
             vhost = self._make_vhost(record.vhost)
             vhost.keeps_abandoned = True
         if isinstance(record, ExchangeRecord):
+            if record.log_id > 0 and record.name in vhost.exchanges:
+                vhost.delete_exchange(record.name, if_unused=False)  # the record of its end is lost
             exchange = vhost.declare_exchange(
                 record.name,
                 record.kind,

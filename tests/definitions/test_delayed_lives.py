@@ -11,6 +11,7 @@ from broker.core.arguments import longstr
 from broker.queues.window import MESSAGE_OVERHEAD, MemoryWindow
 from broker.store.limits import StoreLimits
 from broker.vhost.delay_line import DelayLine, delay_line_of
+from broker.vhost.topology import TopologyJournal
 from tests.definitions.node import Node
 from tests.store.scene import SMALL, QuickFiles
 from tests.vhost.scene import bodies
@@ -201,3 +202,21 @@ def test_waiting_messages_survive_the_end_of_their_log_segments(tmp_path: Path) 
     queue = life.vhost.queues[b"q"]
     assert bodies(queue) == [b"%d" % number for number in range(1, 21)]
     life.stop()
+
+
+def test_exchange_declared_again_after_the_record_of_its_end_was_lost_has_its_own_messages(tmp_path: Path) -> None:
+    node = Node(tmp_path / "data")
+    declare(node)
+    publish(node, 1, 1000)
+    node.finish()
+    journal, node.vhost.journal = node.vhost.journal, TopologyJournal()
+    node.vhost.delete_exchange(b"x", False)
+    node.vhost.journal = journal
+    declare(node)
+    publish(node, 2, 1000)
+    publish(node, 3, 1000)
+    node = node.crashed(tmp_path / "copy")
+    assert line_of(node).count == 2
+    node.advance(2)
+    assert bodies(node.vhost.queues[b"q"]) == [b"2", b"3"]
+    node.stop()
