@@ -95,6 +95,8 @@ def test_a_timeline_is_a_sorted_list(
         assert window.used <= window.queue_bytes + 80 * (MESSAGE_OVERHEAD + 200)
     assert taken(timeline, NEVER - 1) == sorted(model)
     assert (timeline.count, window.used, spool.octets, timeline.next_ms()) == (0, 0, 0, NEVER)
+    spool.unlink(spool.take_garbage())
+    assert list(Path(spool.directory).iterdir()) == []
 
 
 def test_a_crowd_that_is_due_at_one_moment_never_comes_into_memory_at_once(spool: Spool) -> None:
