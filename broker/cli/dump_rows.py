@@ -185,7 +185,7 @@ class RowMaker:
         if self._choice.queue is None:
             return True
         name = self.names.find(log_id)
-        return name is not None and name.name == self._choice.queue
+        return name is not None and not name.is_exchange and name.name == self._choice.queue
 
     def _wants_record(self, record: Record) -> bool:
         if self._choice.queue is None:
@@ -200,7 +200,8 @@ class RowMaker:
         name = self.names.find(log_id)
         if name is None:
             return {"log_id": log_id, "vhost": None, "queue": None}
-        return {"log_id": log_id, "vhost": name.vhost, "queue": shown(name.name)}
+        kind = "exchange" if name.is_exchange else "queue"
+        return {"log_id": log_id, "vhost": name.vhost, kind: shown(name.name)}
 
 
 def topology_words(record: Record) -> tuple[list[str], dict[str, object]]:
@@ -229,6 +230,9 @@ def topology_words(record: Record) -> tuple[list[str], dict[str, object]]:
             words.append(f"type {escaped(record.kind)}")
             facts |= {"type": shown(record.kind), "internal": record.is_internal, "auto_delete": record.is_auto_delete}
             words += ["internal"] * record.is_internal + ["auto-delete"] * record.is_auto_delete
+            if record.log_id:
+                words.append(f"delayed messages are number {record.log_id}")
+                facts["log_id"] = record.log_id
             arguments = record.arguments
         elif isinstance(record, QueueTtlRecord):
             words.append(f"messages before {time_text(record.since_ms)} have a ttl of {record.earlier_ms} ms")

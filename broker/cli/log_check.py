@@ -181,7 +181,8 @@ class LogCheck:
             name = names.find(log_id)
             count = self._queues.get(log_id, QueueCount())
             if name is not None:
-                count.vhost, count.name = escaped(name.vhost.encode()), escaped(name.name)
+                count.vhost = escaped(name.vhost.encode())
+                count.name = f"{escaped(name.name)} (delayed)" if name.is_exchange else escaped(name.name)
             self.result.queues.append(count)
         for log_id in sorted(self._queues.keys() - set(existing)):
             count = self._queues[log_id]

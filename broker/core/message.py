@@ -51,15 +51,47 @@ class Message:
 
 @mypyc_attr(native_class=True)
 class Enqueuer(Destination):
-    """The part of a queue that the store and a delivery need to know.
+    """What takes messages that were routed to it: a queue as a rule. What the store and a delivery need to know of it.
 
     Attributes:
         log_id: Number of a durable queue in the store, never used twice; 0 for a queue without a log.
+        next_position: Position of the next message.
+        is_aside: It only looks on. A message that nobody else takes has not been routed, and one that somebody
+            refused is not shown to it.
+        stores_all: Transient messages are stored as well: a quorum queue.
     """
 
-    def __init__(self, name: bytes, vhost_name: str, is_durable: bool, log_id: i64) -> None:
+    def __init__(self, name: bytes, vhost_name: str, is_durable: bool, log_id: i64, *, is_aside: bool = False) -> None:
         super().__init__(name, vhost_name, False, is_durable)
         self.log_id: i64 = log_id
+        self.next_position: i64 = 1
+        self.is_aside: Final = is_aside
+        self.stores_all: bool = False
+
+    def push(self, message: Message) -> bool:
+        """Take in one message.
+
+        Returns:
+            False if it is refused.
+        """
+        raise NotImplementedError
+
+    def restore(self, queued: "Queued") -> None:
+        """Put back a message that the store recovered."""
+        raise NotImplementedError
+
+    def take_back(self, first_position: i64) -> None:
+        """The disk is full: forget the messages that the store has given up and nobody was handed.
+
+        Nothing is dead-lettered: they were never taken in, and their publishers are told so.
+
+        Args:
+            first_position: Of those of the present turn; the ones given up are marked SETTLED.
+        """
+        raise NotImplementedError
+
+    def time_has_come(self, time_ms: i64) -> None:
+        """The agenda's call at a time that was asked for."""
 
 
 @final
@@ -72,7 +104,7 @@ class Queued:
         queue: The queue it is in.
         position: Order in that queue: 1, 2, 3…; kept through requeue and restart.
         log_segment: Number of the commit log segment that holds its record, or one of the constants above.
-        expires_ms: Wall clock after which it must not be delivered; 0 for never.
+        expires_ms: Wall clock after which it must not be delivered; 0 for never. While it is delayed, when it is due.
         redelivered: It had been handed to a client before.
         acquired_count: Times it came back from a client; kept by queues that count, 0 in others.
         delivery_count: Those times among them that were failures: rejected, or lost with a channel.

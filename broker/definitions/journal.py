@@ -36,6 +36,7 @@ from broker.routing.binding import Binding
 from broker.routing.exchange import Exchange
 from broker.store.placing import Recovered
 from broker.store.store import Store
+from broker.vhost.delay_line import delay_line_of
 from broker.vhost.restorer import MessageRestorer
 from broker.vhost.topology import TopologyJournal
 from broker.vhost.turn import Turn
@@ -109,6 +110,7 @@ class StoredTopology(TopologyJournal):
 
 def exchange_record(exchange: Exchange) -> ExchangeRecord:
     """The record of a durable exchange."""
+    line = delay_line_of(exchange)
     return ExchangeRecord(
         exchange.vhost_name,
         exchange.name,
@@ -116,6 +118,7 @@ def exchange_record(exchange: Exchange) -> ExchangeRecord:
         exchange.is_auto_delete,
         exchange.is_internal,
         pack_table(exchange.arguments),
+        0 if line is None else int(line.log_id),
     )
 
 
@@ -261,14 +264,20 @@ class TopologyReader:
             vhost = self._make_vhost(record.vhost)
             vhost.keeps_abandoned = True
         if isinstance(record, ExchangeRecord):
-            vhost.declare_exchange(
+            if record.log_id > 0 and record.name in vhost.exchanges:
+                vhost.delete_exchange(record.name, if_unused=False)  # the record of its end is lost
+            exchange = vhost.declare_exchange(
                 record.name,
                 record.kind,
                 True,
                 record.is_auto_delete,
                 record.is_internal,
                 unpack_table(record.arguments),
+                record.log_id,
             )
+            line = delay_line_of(exchange)
+            if line is not None:
+                self.restorer.queues[int(line.log_id)] = line
         elif isinstance(record, QueueRecord):
             existing = vhost.queues.get(record.name)
             if existing is not None:

@@ -12,7 +12,10 @@ Number = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 
 
 class ExchangeRecord(msgspec.Struct, array_like=True, tag="exchange", frozen=True):
-    """A durable exchange."""
+    """A durable exchange; ``log_id`` is the number of its delayed messages in the store, 0 if it delays none.
+
+    Records of earlier versions end before it.
+    """
 
     vhost: str
     name: bytes
@@ -20,6 +23,7 @@ class ExchangeRecord(msgspec.Struct, array_like=True, tag="exchange", frozen=Tru
     is_auto_delete: bool
     is_internal: bool
     arguments: bytes
+    log_id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
 
 
 class ExchangeGone(msgspec.Struct, array_like=True, tag="exchange-gone", frozen=True):

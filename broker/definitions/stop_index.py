@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from broker.core.message import Enqueuer
 from broker.queues.queue import ClassicQueue
 from broker.queues.ready import ParkedLine
 from broker.store.batch_file import sync_directory, sync_file
@@ -350,7 +351,7 @@ def _size(path: str) -> int:
 
 
 def apply_index(
-    index: StopIndex, recovered: Recovered, store: Store, spool: Spool, queues: dict[int, ClassicQueue]
+    index: StopIndex, recovered: Recovered, store: Store, spool: Spool, queues: dict[int, Enqueuer]
 ) -> None:
     """Take everything over: the log is open afterwards, and the queues have their messages.
 
@@ -359,7 +360,7 @@ def apply_index(
         recovered: From ``Store.recover_topology``.
         store: Its topology is recovered.
         spool: With the index's files kept.
-        queues: Durable queues by log_id, as the topology made them.
+        queues: Durable queues by log_id, as the topology made them, and what else keeps messages.
 
     Raises:
         StoreError: The log could not be opened.
@@ -369,9 +370,11 @@ def apply_index(
         file.size = size
         file.is_open = False
     next_positions = {row.log_id: row.last + 1 for row in index.places}
+    for log_id, each in queues.items():
+        each.next_position = next_positions.get(log_id, 1)
     for row in index.queues:
         queue = queues.get(row.log_id)
-        if queue is None:
+        if not isinstance(queue, ClassicQueue):
             LOG.error("messages of an unknown queue stay on disk", extra={"log_id": row.log_id})
             continue
         lines = [

@@ -1,15 +1,13 @@
 """The overview: everything that is told of the whole broker."""
 
 import platform
-from typing import Final
 
 from broker.core.counters import Counters
 from broker.management.access import Viewer
 from broker.management.facts import Facts
 from broker.management.json_values import Json
 from broker.metrics.totals import Totals, totals_of
-
-EXCHANGE_TYPES: Final = ("direct", "fanout", "headers", "topic")
+from broker.routing.exchange_types import KINDS
 
 
 def overview(facts: Facts, viewer: Viewer) -> Json:
@@ -30,7 +28,7 @@ def overview(facts: Facts, viewer: Viewer) -> Json:
         "node_tags": {},
         "rates_mode": "basic",
         "sample_retention_policies": {"global": [], "basic": [], "detailed": []},
-        "exchange_types": [{"name": name, "description": "", "enabled": True} for name in EXCHANGE_TYPES],
+        "exchange_types": [{"name": kind.decode(), "description": "", "enabled": True} for kind in KINDS],
         "default_queue_type": "classic",
         "disable_stats": False,
         "enable_queue_totals": False,

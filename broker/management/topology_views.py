@@ -5,6 +5,7 @@ from broker.management.json_values import Json, json_table
 from broker.metrics.text import shown
 from broker.metrics.totals import Totals
 from broker.routing.exchange import Exchange
+from broker.vhost.delay_line import delay_line_of
 from broker.vhost.vhost import VHost
 
 DEFAULT_EXCHANGE = b"amq.default"
@@ -12,7 +13,9 @@ DEFAULT_EXCHANGE = b"amq.default"
 
 
 def exchange_view(exchange: Exchange) -> Json:
-    """The row of one exchange."""
+    """The row of one exchange; as RabbitMQ's plugin, one that delays messages tells how many wait."""
+    line = delay_line_of(exchange)
+    delayed: Json = {} if line is None else {"messages_delayed": int(line.count)}
     return {
         "name": shown(exchange.name),
         "vhost": exchange.vhost_name,
@@ -24,6 +27,7 @@ def exchange_view(exchange: Exchange) -> Json:
         "policy": exchange.policy.name,
         "operator_policy": exchange.policy.operator_name,
         "effective_policy_definition": json_table(exchange.policy.definition),
+        **delayed,
     }
 
 

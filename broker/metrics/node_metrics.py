@@ -81,6 +81,7 @@ def totals_metrics(totals: Totals) -> list[Metric]:
             totals.uncommitted_acks,
         ),
         ("ponymq_exchanges", "Exchanges in all vhosts, predeclared ones included", totals.exchanges),
+        ("ponymq_messages_delayed", "Messages that wait in delayed message exchanges", totals.delayed),
         ("ponymq_connections_in_handshake", "Connections that have not finished their handshake", totals.handshakes),
         ("ponymq_connections_not_reading", "Connections whose peer does not read what it is sent", totals.unread),
     )

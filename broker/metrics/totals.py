@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from broker.metrics.peers import Peers
 from broker.queues.queue import Queue
+from broker.routing.exchange import Exchange
+from broker.vhost.delay_line import delay_line_of
 from broker.vhost.vhost import VHost
 
 
@@ -15,6 +17,7 @@ class Totals(Struct):
     Attributes:
         queues: Queues in all vhosts.
         exchanges: Exchanges in all vhosts, predeclared ones included.
+        delayed: Messages that wait in delayed message exchanges.
         consumers: Consumers on all queues.
         ready: Messages ready.
         unacked: Messages delivered and not settled.
@@ -33,6 +36,7 @@ class Totals(Struct):
 
     queues: int = 0
     exchanges: int = 0
+    delayed: int = 0
     consumers: int = 0
     ready: int = 0
     unacked: int = 0
@@ -58,6 +62,14 @@ class Totals(Struct):
             self.ready_bytes += queue.ready_bytes
             self.unacked_bytes += queue.unacked_bytes
 
+    def add_exchanges(self, exchanges: Iterable[Exchange]) -> None:
+        """Count these exchanges in."""
+        for exchange in exchanges:
+            self.exchanges += 1
+            line = delay_line_of(exchange)
+            if line is not None:
+                self.delayed += line.count
+
     def add_peers(self, peers: Peers) -> None:
         """Count every connection and channel in."""
         self.handshakes += peers.handshake_count()
@@ -77,7 +89,7 @@ def totals_of(vhosts: Iterable[VHost], peers: Peers) -> Totals:
     """Count everything. 10,000 queues take about ten milliseconds."""
     totals = Totals()
     for vhost in vhosts:
-        totals.exchanges += len(vhost.exchanges)
+        totals.add_exchanges(vhost.exchanges.values())
         totals.add_queues(vhost.queues.values())
     totals.add_peers(peers)
     return totals

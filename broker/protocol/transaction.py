@@ -4,9 +4,8 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import Message, Queued
+from broker.core.message import Enqueuer, Message, Queued
 from broker.protocol.consumer import ChannelConsumer
-from broker.queues.queue import Queue
 
 
 @final
@@ -35,18 +34,18 @@ class Transaction:
 
     Attributes:
         messages: The publishes.
-        targets: The queues of each, found when it was published.
+        targets: Who takes each, found when it was published.
         mandatory: Whether each comes back if no queue takes it.
         settled: The settlements, all of deliveries that are no longer in the channel's ``unacked``.
     """
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        self.targets: list[list[Queue]] = []
+        self.targets: list[list[Enqueuer]] = []
         self.mandatory: list[bool] = []
         self.settled: list[HeldSettlement] = []
 
-    def hold_publish(self, message: Message, targets: list[Queue], is_mandatory: bool) -> None:
+    def hold_publish(self, message: Message, targets: list[Enqueuer], is_mandatory: bool) -> None:
         """Keep a publish for the commit."""
         self.messages.append(message)
         self.targets.append(targets)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import Message, Queued
+from broker.core.message import Enqueuer, Message, Queued
 from broker.queues.window import MemoryWindow
 from broker.store.spool import Overflowing, Spool
 
@@ -45,6 +45,7 @@ class Agenda:
         again: Queues that used up their budget; they go on in the next turn.
         unsynced: Streams whose readers wait for the next sync, each once.
         dead_letters: To be routed by the vhost of each.
+        released: What holds delayed messages that are due.
         long: What holds more in memory than its window, to be spooled when the turn has been written.
         window: The budget of all queues' memory; None to keep everything in memory.
         spool: Where the rest goes; None likewise.
@@ -57,14 +58,15 @@ class Agenda:
         self.again: list[Queue] = []
         self.dead_letters: list[DeadLetter] = []
         self.expired: list[ClassicQueue] = []
+        self.released: list[Enqueuer] = []
         self.long: list[Overflowing] = []
         self.unsynced: list[Stream] = []
         self.window: MemoryWindow | None = None
         self.spool: Spool | None = None
-        self._alarms: Final[list[tuple[int, int, Queue]]] = []
+        self._alarms: Final[list[tuple[int, int, Enqueuer]]] = []
         self._serial: int = 0
 
-    def wake_at(self, time_ms: i64, queue: "Queue") -> None:
+    def wake_at(self, time_ms: i64, queue: Enqueuer) -> None:
         """Call ``queue.time_has_come`` in the first turn that begins at ``time_ms`` or later."""
         self._serial += 1
         heapq.heappush(self._alarms, (time_ms, self._serial, queue))
@@ -86,4 +88,4 @@ class Agenda:
     @property
     def is_empty(self) -> bool:
         """Nothing is left to do in this turn."""
-        return not self.due and not self.dead_letters and not self.expired
+        return not self.due and not self.dead_letters and not self.expired and not self.released

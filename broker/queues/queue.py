@@ -12,6 +12,7 @@ from broker.policy.effective import NO_POLICY, EffectivePolicy, effective_argume
 from broker.queues.agenda import Agenda, DeadLetter
 from broker.queues.arguments import DROP_HEAD, REJECT_PUBLISH_DLX, UNLIMITED, QueueLimits, queue_type
 from broker.queues.consumer import Consumer
+from broker.queues.held_keys import HeldKeys
 from broker.queues.ready import FifoReady, ParkedLine, PriorityReady, Ready
 from broker.store.chunk import Chunk
 from broker.store.spooled_line import SpooledLine
@@ -27,6 +28,8 @@ DEAD_LETTER_RETRY_MS: Final = 1000
 # RabbitMQ's quorum queues: 32 priorities told apart; a message without one is in the middle of what AMQP uses.
 QUORUM_MAX_PRIORITY: Final = 31
 QUORUM_PRIORITY: Final = 4
+# Recovered messages between two looks whether the queue has outgrown its window.
+LOOK_EVERY: Final = 256
 
 
 @mypyc_attr(native_class=True)
@@ -73,7 +76,6 @@ class Queue(Enqueuer):
         self.earlier_ttl_ms: i64 = UNLIMITED
         self.is_auto_delete: Final = is_auto_delete
         self.owner_id: Final[i64] = owner_id
-        self.stores_all: bool = False
         self._agenda: Final = agenda
         self._store: Final = store
         self._counters: Final = counters
@@ -243,12 +245,12 @@ class ClassicQueue(Queue):
         limits = self.limits
         self.stores_all = limits.is_quorum
         self.ready: Final[Ready] = self._make_ready(limits)
-        self.next_position: i64 = 1
         self.dead: dict[int, DeadLetter] | None = None
         self.dead_bytes: i64 = 0
         self._next_consumer: i64 = 0
         self._has_priorities: bool = False
         self._is_single_active: Final = _is_true(arguments, b"x-single-active-consumer")
+        self._keys: Final = HeldKeys() if _is_true(arguments, b"x-message-deduplication") else None
         self._refuses: bool = False
         self._trims: bool = False
         self._has_timers: bool = False
@@ -286,6 +288,8 @@ class ClassicQueue(Queue):
                 self._dead_letter(message, b"maxlen")
             return False
         position = self.next_position
+        if self._keys is not None and not self._keys.enter(message, position):
+            return True  # a duplicate: the queue holds that message already
         self.next_position = position + 1
         queued = Queued(message, self, position)
         if self.is_durable and (message.is_persistent or self.stores_all):
@@ -301,14 +305,9 @@ class ClassicQueue(Queue):
         return True
 
     def take_back(self, first_position: i64) -> None:
-        """The disk is full: forget the messages that the store has given up and nobody was handed.
-
-        Nothing is dead-lettered: they were never taken in, and their publishers are told so.
-
-        Args:
-            first_position: Of those of the present turn; the ones given up are marked SETTLED.
-        """
         self.ready_bytes -= self.ready.take_back(first_position)
+        if self._keys is not None:
+            self._keys.take_back(first_position)
 
     def restore(self, queued: Queued) -> None:
         """Put back a message that the store recovered; its expiry counts from when it was published."""
@@ -321,6 +320,8 @@ class ClassicQueue(Queue):
             queued.expires_ms = message.timestamp_ms + ttl
         if queued.position >= self.next_position:
             self.next_position = queued.position + 1
+        if self._keys is not None:
+            self._keys.enter(message, queued.position)
         limits = self.limits
         if limits.counts_returns and queued.redelivered and queued.acquired_count == 0:
             queued.acquired_count = 1  # out when the broker ended: no failure of its consumer
@@ -330,6 +331,14 @@ class ClassicQueue(Queue):
         self.ready.push(queued)
         self.ready_bytes += len(message.body)
         self.wake()
+        if self.ready.count % LOOK_EVERY == 0:
+            # Recovered records have their place in the log: what there is no room for can go to the spool at once.
+            self.ready.spool()
+
+    @property
+    def takes_no_duplicates(self) -> bool:
+        """Must it know the key of every message that it holds?"""
+        return self._keys is not None
 
     @property
     def has_timers(self) -> bool:
@@ -437,6 +446,8 @@ class ClassicQueue(Queue):
         self.unacked_bytes -= len(queued.message.body)
         self.acknowledged += 1
         self._counters.messages_acknowledged += 1
+        if self._keys is not None:
+            self._keys.leave(queued)
         if queued.log_segment != NOT_STORED:
             self._store.settle(queued)
 
@@ -472,6 +483,8 @@ class ClassicQueue(Queue):
         count = int(self.ready.count)
         self.ready.clear()
         self.ready_bytes = 0
+        if self._keys is not None:
+            self._keys.keep_only(unacked)
         if self.is_durable:
             if self.dead is not None:
                 for letter in self.dead.values():
@@ -612,6 +625,8 @@ class ClassicQueue(Queue):
             self.unacked_count -= 1
             self.unacked_bytes -= len(queued.message.body)
             self.delivered_auto_ack += 1
+            if self._keys is not None:
+                self._keys.leave(queued)
             if queued.log_segment != NOT_STORED:
                 self._store.settle(queued)
         else:
@@ -622,6 +637,8 @@ class ClassicQueue(Queue):
         """A ``basic.get`` without acknowledgement: settled by being sent."""
         self.unacked_count -= 1
         self.unacked_bytes -= len(queued.message.body)
+        if self._keys is not None:
+            self._keys.leave(queued)
         if queued.log_segment != NOT_STORED:
             self._store.settle(queued)
 
@@ -778,7 +795,6 @@ class ClassicQueue(Queue):
             self._agenda.wake_at(next_ms, self)
 
     def time_has_come(self, time_ms: i64) -> None:
-        """The agenda's call at a time that this queue had asked for."""
         if self.is_deleted:
             return
         if time_ms == self._wake_ms:
@@ -817,6 +833,8 @@ class ClassicQueue(Queue):
             self._agenda.wake_at(ends_ms, self)
 
     def _drop(self, queued: Queued, reason: bytes) -> None:
+        if self._keys is not None:
+            self._keys.leave(queued)
         if self.dead is not None and self.limits.is_at_least_once:
             letter = DeadLetter(queued.message, self, reason, queued)
             self.dead[int(queued.position)] = letter

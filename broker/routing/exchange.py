@@ -6,6 +6,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from broker.core.arguments import Table, octets
 from broker.core.destination import Destination
+from broker.core.message import Message
 from broker.policy.effective import NO_POLICY, EffectivePolicy
 from broker.routing.binding import Binding, binding_identity
 from broker.routing.matches import Matches
@@ -53,7 +54,10 @@ class Exchange(Destination):
         policy: The policies that apply to it.
         alternate: Name of the exchange to try when nothing matches, b"" for none. From the argument, else
             from a policy.
-        needs_headers: Matching looks at the message's headers, so a route cannot be remembered by routing key.
+        needs_headers: Matching looks at the message's headers, its properties, or at chance, so a route cannot be
+            remembered by routing key.
+        takes_first_key: It gives a message to one destination, and so is asked once: with the message's own routing
+            key, whatever CC and BCC add.
         binding_count: Bindings with this exchange as source.
         had_binding: It has had one at some time; an auto-delete exchange that never had stays.
     """
@@ -66,6 +70,7 @@ class Exchange(Destination):
         traits: ExchangeTraits,
         *,
         needs_headers: bool = False,
+        takes_first_key: bool = False,
     ) -> None:
         super().__init__(name, vhost_name, True, traits.is_durable)
         self.kind: Final = kind
@@ -73,6 +78,7 @@ class Exchange(Destination):
         self.is_internal: Final = traits.is_internal
         self.arguments: Final = traits.arguments
         self.needs_headers: Final = needs_headers
+        self.takes_first_key: Final = takes_first_key
         self.policy: EffectivePolicy = NO_POLICY
         self.alternate: bytes = _name_in(traits.arguments)
         self.binding_count: i64 = 0
@@ -177,6 +183,16 @@ class Exchange(Destination):
             SoftError: 406, from the types that look at key or arguments.
         """
 
+    def check_queue_type(self, queue_type: bytes) -> None:
+        """Refuse a destination that the type cannot serve.
+
+        Args:
+            queue_type: ``classic`` and so on; empty for an exchange.
+
+        Raises:
+            SoftError: 406, from the types that are particular.
+        """
+
     def collect(self, key: bytes, headers: Table | None, into: Matches) -> None:
         """Add the destinations of a message with this routing key and these headers.
 
@@ -186,6 +202,13 @@ class Exchange(Destination):
             into: Where to add; a destination that is there already stays there once.
         """
         raise NotImplementedError
+
+    def replayed(self) -> list[Message]:
+        """Messages that a destination gets when it is bound, the oldest first."""
+        return []
+
+    def undo(self, turn_ms: i64) -> None:
+        """Every publish of the turn that began at ``turn_ms`` was refused after all: forget what they left here."""
 
     def attach(self, binding: Binding) -> None:
         """Take a binding that has just been added into the type's index."""

@@ -35,14 +35,30 @@ def find_queues(source: Exchange, key: bytes, headers: Table | None, lookup: Exc
 
 
 def find_queues_for_keys(
-    source: Exchange, keys: list[bytes], headers: Table | None, lookup: ExchangeLookup
+    source: Exchange,
+    keys: list[bytes],
+    headers: Table | None,
+    lookup: ExchangeLookup,
+    header: bytes = b"",
+    now_ms: i64 = 0,
 ) -> list[Destination]:
     """The same for a message with several routing keys: its own, and those of CC and BCC.
 
     Not the union of one walk per key: an exchange that matches any of the keys does not pass the others on to its
     alternate exchange.
+
+    Args:
+        source: The exchange published to.
+        keys: The routing keys, the message's own first.
+        headers: As for ``find_queues``.
+        lookup: Finds alternate exchanges.
+        header: The content header, for exchanges that look at properties.
+        now_ms: The turn's wall clock, for exchanges that remember.
+
+    Returns:
+        The queues, and behind them what looks on (``Enqueuer.is_aside``).
     """
-    matches = Matches()
+    matches = Matches(header, now_ms)
     matches.add(source)
     found = matches.found  # grows while it is gone through: what an exchange leads to comes after it
     queues: list[Destination] = []
@@ -55,12 +71,16 @@ def find_queues_for_keys(
             continue
         exchange = cast("Exchange", destination)
         hits_before = matches.hits
-        for key in keys:
-            exchange.collect(key, headers, matches)
+        if exchange.takes_first_key:
+            exchange.collect(keys[0], headers, matches)
+        else:
+            for key in keys:
+                exchange.collect(key, headers, matches)
         if matches.hits == hits_before and exchange.alternate:
             alternate = lookup.find_exchange(exchange.alternate)
             if alternate is not None:
                 matches.add(alternate)
+    queues.extend(matches.asides)
     return queues
 
 

@@ -22,6 +22,7 @@ from broker.store.files import Files
 from broker.store.limits import StoreLimits
 from broker.store.spool import Spool
 from broker.store.store import Store
+from broker.vhost.delay_line import delay_line_of
 from broker.vhost.topology import TopologyJournal
 from broker.vhost.turn import Turn
 from broker.vhost.vhost import LogIds, VHost
@@ -111,6 +112,22 @@ class Engine:
             "bindings": reader.bindings,
         }
 
+    def _has_unindexed(self) -> bool:
+        """Are there messages that an index has no place for, so that the next start must read them?
+
+        Those that wait in a delayed exchange, and those of which a queue must know the keys.
+        """
+        for vhost in self.turn.vhosts.values():
+            for queue in vhost.queues.values():
+                is_keyed = isinstance(queue, ClassicQueue) and queue.takes_no_duplicates
+                if is_keyed and queue.is_durable and queue.ready_count > 0:
+                    return True
+            for exchange in vhost.exchanges.values():
+                line = delay_line_of(exchange)
+                if line is not None and line.is_durable and line.count > 0:
+                    return True
+        return False
+
     def close(self, index_from_bytes: int = LEAST_BYTES) -> None:
         """The end of an orderly stop: no connection is left, and no job is under way.
 
@@ -124,7 +141,7 @@ class Engine:
         spool = self.turn.agenda.spool
         try:
             store.seal()
-            if spool is not None:
+            if spool is not None and not self._has_unindexed():
                 queues = [
                     queue
                     for vhost in self.turn.vhosts.values()

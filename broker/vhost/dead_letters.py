@@ -7,10 +7,11 @@ from mypy_extensions import i64
 
 from broker.core.arguments import Field, Table, array, integer, long, longstr, octets, table, timestamp
 from broker.core.errors import HardError
-from broker.core.message import Message
+from broker.core.message import Enqueuer, Message
 from broker.queues.agenda import DeadLetter
 from broker.queues.queue import Queue
 from broker.routing.walk import find_queues_for_keys
+from broker.vhost.routing_keys import copy_keys, exchange_and_key
 from broker.vhost.vhost import VHost
 from broker.wire.octets import shortstr
 from broker.wire.properties import expiration_of, headers_of, rewritten
@@ -54,28 +55,29 @@ def _hand_over(vhost: VHost, letter: DeadLetter, now_ms: i64) -> bool:
     if exchange is None:
         return False
     old = letter.message
-    old_exchange, old_key = _route_names(old.route)
+    old_exchange, old_key = exchange_and_key(old.route)
     headers: Table = dict(headers_of(old.header) or {})
     if not old.is_dead_letter:
         # RabbitMQ 4: what a client says about deaths is not believed. A history that it copied begins anew.
         for claim in HISTORY:
             headers.pop(claim, None)
-    carbon_copies = _carbon_copies(headers)
+    copies = copy_keys(headers, b"CC")
     new_key = limits.dead_letter_key
-    keys = [old_key, *carbon_copies] if new_key is None else [new_key]
-    _record_death(headers, letter, old_exchange, [old_key, *carbon_copies], now_ms)
-    targets: list[Queue] = []
-    found = find_queues_for_keys(exchange, keys, headers, vhost)
-    if not found:
-        return False
-    for destination in found:
-        target = cast("Queue", destination)
+    keys = [old_key, *copies] if new_key is None else [new_key]
+    _record_death(headers, letter, old_exchange, [old_key, *copies], now_ms)
+    targets: list[Enqueuer] = []
+    is_routed = False
+    for destination in find_queues_for_keys(exchange, keys, headers, vhost, old.header, now_ms):
+        target = cast("Enqueuer", destination)
+        is_routed = is_routed or not target.is_aside
         # A requester of direct reply-to that is gone is found all the same, and takes nothing.
-        if not target.is_deleted and not _closes_cycle(headers, target.name):
+        if not target.is_deleted and not (isinstance(target, Queue) and _closes_cycle(headers, target.name)):
             targets.append(target)
+    if not is_routed:
+        return False
     if letter.queued is not None:
         for target in targets:
-            if target.is_refusing:
+            if isinstance(target, Queue) and target.is_refusing:
                 return False  # all or none: a second attempt must not give the others a second copy
     if not targets:
         return True
@@ -111,19 +113,6 @@ def _count(vhost: VHost, reason: bytes) -> None:
         counters.dead_lettered_maxlen += 1
     else:
         counters.dead_lettered_delivery_limit += 1
-
-
-def _route_names(route: bytes) -> tuple[bytes, bytes]:
-    """Exchange and routing key out of two short strings."""
-    size = route[0]
-    return route[1 : 1 + size], route[2 + size :]
-
-
-def _carbon_copies(headers: Table) -> list[bytes]:
-    field = headers.get(b"CC")
-    if field is None or field.kind != "A":
-        return []
-    return [octets(item) for item in cast("list[Field]", field.value) if item.kind == "S"]
 
 
 def _deaths(headers: Table) -> list[Field]:

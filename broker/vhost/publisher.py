@@ -16,11 +16,11 @@ from broker.core.errors import (
     HardError,
     SoftError,
 )
-from broker.core.message import Message
+from broker.core.message import Enqueuer, Message
 from broker.queues.arguments import MAX_TIME_MS
-from broker.queues.queue import Queue
 from broker.routing.exchange import Exchange
 from broker.routing.walk import depends_on_headers, find_queues, find_queues_for_keys
+from broker.vhost.delay_line import DelayLine
 from broker.vhost.vhost import VHost
 from broker.wire.arguments import ArgumentReader
 from broker.wire.octets import shortstr
@@ -49,7 +49,7 @@ class Route:
         key: The routing key.
         is_mandatory: What is unroutable comes back.
         depends_on_headers: The queues must be found anew for each message.
-        queues: The queues, if they do not depend on headers.
+        queues: The queues and whatever else takes messages, if they do not depend on headers.
         version: The vhost's version when they were found.
     """
 
@@ -61,7 +61,7 @@ class Route:
         key: bytes,
         is_mandatory: bool,
         by_headers: bool,
-        queues: list[Queue],
+        queues: list[Enqueuer],
         version: i64,
     ) -> None:
         self.method: Final = method
@@ -82,7 +82,7 @@ class Publisher:
     Attributes:
         vhost: The vhost.
         message: The message last prepared.
-        targets: The queues it goes to.
+        targets: The queues it goes to, and behind them what only looks on.
     """
 
     def __init__(self, vhost: VHost, user_name: bytes, tables: TableLimits = CODEC_LIMITS) -> None:
@@ -91,8 +91,8 @@ class Publisher:
         self._tables: Final = tables
         self._routes: dict[bytes, Route] = {}
         self._version: i64 = -1
-        self._nothing: Final[list[Queue]] = []
-        self.targets: list[Queue] = self._nothing
+        self._nothing: Final[list[Enqueuer]] = []
+        self.targets: list[Enqueuer] = self._nothing
         self.message: Message = Message(b"", b"", b"", False, 0, 0, -1)
 
     def route(self, method: bytes) -> Route:
@@ -129,10 +129,10 @@ class Publisher:
         if exchange.is_internal:
             raise SoftError(ACCESS_REFUSED, f"cannot publish to internal {exchange}")
         by_headers = depends_on_headers(exchange, vhost)
-        queues: list[Queue] = []
+        queues: list[Enqueuer] = []
         if not by_headers:
             for destination in find_queues(exchange, key, None, vhost):
-                queues.append(cast("Queue", destination))
+                queues.append(cast("Enqueuer", destination))
         octets_of_route = shortstr(exchange_name) + shortstr(key)
         return Route(method, octets_of_route, exchange, key, bits & 1 != 0, by_headers, queues, vhost.version)
 
@@ -171,29 +171,34 @@ class Publisher:
             check_table(header, scanner.headers_start, scanner.headers_end, self._tables)
             if route.depends_on_headers or has_more_keys(header):
                 headers = decode_table(header, scanner.headers_start, scanner.headers_end)
-                queues = self._route_by_headers(route, headers)
-                if b"BCC" in headers:
+                queues = self._route_by_headers(route, headers, header)
+                if b"BCC" in headers and not _only_waits(queues):
                     del headers[b"BCC"]
                     header = rewritten(header, headers, keep_expiration=True)
         elif route.depends_on_headers:
-            queues = self._route_by_headers(route, {})
+            queues = self._route_by_headers(route, {}, header)
         self.message = Message(
             route.octets, header, body, scanner.is_persistent, self.vhost.agenda.now_ms, scanner.priority, ttl_ms
         )
         self.targets = queues
 
-    def enqueue(self, message: Message, targets: list[Queue]) -> i64:
+    def enqueue(self, message: Message, targets: list[Enqueuer]) -> i64:
         """Push a prepared message: the second half of ``publish``, at commit time for a transaction.
 
         Returns:
             ROUTED, STORED, UNROUTABLE or REFUSED.
         """
         outcome: i64 = UNROUTABLE
+        routed: i64 = len(targets)
         for queue in targets:
             if queue.is_deleted:
                 # Gone since a transaction found it: as if it had taken the message.
                 if outcome == UNROUTABLE:
                     outcome = ROUTED
+            elif queue.is_aside:
+                routed -= 1
+                if outcome != REFUSED:
+                    queue.push(message)
             elif not queue.push(message):
                 outcome = REFUSED
             elif outcome != REFUSED:
@@ -202,24 +207,30 @@ class Publisher:
                 elif outcome == UNROUTABLE:
                     outcome = ROUTED
         # As RabbitMQ counts: once for each queue.
-        self.vhost.counters.messages_routed += len(targets)
+        self.vhost.counters.messages_routed += routed
         return outcome
 
-    def _route_by_headers(self, route: Route, headers: Table) -> list[Queue]:
+    def _route_by_headers(self, route: Route, headers: Table, header: bytes) -> list[Enqueuer]:
         keys = [route.key]
         for name in (b"CC", b"BCC"):
             field = headers.get(name)
             if field is not None:
                 keys.extend(_more_keys(name, field))
-        queues: list[Queue] = []
-        for destination in find_queues_for_keys(route.exchange, keys, headers, self.vhost):
-            queues.append(cast("Queue", destination))
+        queues: list[Enqueuer] = []
+        vhost = self.vhost
+        for destination in find_queues_for_keys(route.exchange, keys, headers, vhost, header, vhost.agenda.now_ms):
+            queues.append(cast("Enqueuer", destination))
         return queues
 
     def _check_user_id(self, claimed: bytes) -> None:
         if claimed != self._user_name:
             text = f"user_id property set to '{claimed.decode('utf-8', 'replace')}' but authenticated user was "
             raise SoftError(PRECONDITION_FAILED, text + f"'{self._user_name.decode('utf-8', 'replace')}'")
+
+
+def _only_waits(targets: list[Enqueuer]) -> bool:
+    """Is nobody to see the message before it is routed again, which needs all its keys?"""
+    return len(targets) == 1 and isinstance(targets[0], DelayLine)
 
 
 def has_more_keys(header: bytes) -> bool:

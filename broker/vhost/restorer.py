@@ -4,12 +4,8 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import Queued
-from broker.queues.queue import ClassicQueue
+from broker.core.message import Enqueuer, Queued
 from broker.store.records import EntrySink, RecoveredEntry
-
-# Messages between two looks whether a queue has outgrown its window.
-LOOK_EVERY: Final = 256
 
 
 @final
@@ -18,13 +14,13 @@ class MessageRestorer(EntrySink):
     """Takes messages from the store's recovery.
 
     Attributes:
-        queues: Durable queues by their number in the store.
+        queues: Durable queues, and what else keeps messages, by their number in the store.
         unknown: Numbers of queues that messages were found of and that the topology does not know.
         count: Messages put back.
     """
 
     def __init__(self) -> None:
-        self.queues: Final[dict[int, ClassicQueue]] = {}
+        self.queues: Final[dict[int, Enqueuer]] = {}
         self.unknown: Final[dict[int, bool]] = {}
         self.count: i64 = 0
 
@@ -40,6 +36,3 @@ class MessageRestorer(EntrySink):
         queued.delivery_count = entry.delivery_count
         queue.restore(queued)
         self.count += 1
-        if queue.ready.count % LOOK_EVERY == 0:
-            # Recovered records have their place in the log: what there is no room for can go to the spool at once.
-            queue.ready.spool()

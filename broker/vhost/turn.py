@@ -20,16 +20,17 @@ from mypy_extensions import i64, mypyc_attr
 
 from broker.core.clock import Clock
 from broker.core.counters import Counters
-from broker.core.message import PENDING
+from broker.core.message import PENDING, Enqueuer
 from broker.policy.limits import Limits, UserLimits
 from broker.queues.agenda import Agenda
-from broker.queues.queue import ClassicQueue
 from broker.store.errors import StoreError
 from broker.store.store import Store
 from broker.vhost.alarms import Alarms
 from broker.vhost.confirms import ConfirmLedger
 from broker.vhost.dead_letters import route_dead_letter
+from broker.vhost.delay_line import DelayLine
 from broker.vhost.outlet import Outlet
+from broker.vhost.release import DISK_FULL_REST_MS, release_due
 from broker.vhost.topology import TopologyJournal
 from broker.vhost.vhost import VHost
 
@@ -154,18 +155,21 @@ class Turn:
     def _take_back(self, first: i64, end: i64) -> None:
         """The appends from ``first`` to before ``end`` never happened, as far as nobody has seen the messages."""
         store = self.store
-        first_positions: dict[ClassicQueue, int] = {}
+        first_positions: dict[Enqueuer, int] = {}
         for i in range(first, end):
             queued = store.pending[i]
             if queued.log_segment == PENDING:
                 store.settle(queued)
-                queue = cast("ClassicQueue", queued.queue)
+                queue = queued.queue
                 if queue not in first_positions:
                     first_positions[queue] = int(queued.position)
         del store.pending[first:end]
         for queue, position in first_positions.items():
             queue.take_back(position)
         store.take_back_streams()
+        for vhost in self.vhosts.values():
+            for exchange in vhost.exchanges.values():
+                exchange.undo(self.agenda.now_ms)
 
     def try_again(self) -> None:
         """The disk was full: see whether there is room now, and write what is noted. Between turns, now and then."""
@@ -200,6 +204,17 @@ class Turn:
             agenda.dead_letters = []
             for letter in letters:
                 route_dead_letter(self.vhosts[letter.queue.vhost_name], letter, agenda.now_ms)
+        if agenda.released:
+            released = agenda.released
+            agenda.released = []
+            for each in released:
+                line = cast("DelayLine", each)
+                if line.is_deleted:
+                    continue
+                if self.alarms.is_disk_full:
+                    line.wake_at(agenda.now_ms + DISK_FULL_REST_MS)
+                else:
+                    release_due(self.vhosts[line.vhost_name], line, agenda.now_ms)
         if agenda.expired:
             expired = agenda.expired
             agenda.expired = []

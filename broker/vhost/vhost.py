@@ -23,12 +23,15 @@ from broker.queues.arguments import CLASSIC, STREAM, check_arguments, names_queu
 from broker.queues.queue import ClassicQueue, Queue
 from broker.queues.stream import Stream
 from broker.routing.binding import Binding
+from broker.routing.delayed import DelayedExchange
 from broker.routing.direct import DefaultExchange, QueueLookup
 from broker.routing.exchange import Exchange, ExchangeTraits
 from broker.routing.exchange_types import check_kind, make_exchange
 from broker.routing.walk import ExchangeLookup
 from broker.store.store import Store
+from broker.vhost.delay_line import DelayLine, delay_line_of
 from broker.vhost.equivalence import check_exchange_equivalence, check_queue_equivalence
+from broker.vhost.replay import replay
 from broker.vhost.replies import ReplyQueues
 from broker.vhost.topology import TopologyJournal
 
@@ -46,7 +49,7 @@ PREDECLARED: Final[list[tuple[bytes, bytes, bool]]] = [
 @final
 @mypyc_attr(native_class=True)
 class LogIds:
-    """Numbers for durable queues in the store; each is given once, also across restarts."""
+    """Numbers for durable queues and delay lines in the store; each is given once, also across restarts."""
 
     def __init__(self) -> None:
         self.last: i64 = 0
@@ -148,9 +151,25 @@ class VHost(ExchangeLookup):
     # --- exchanges
 
     def declare_exchange(
-        self, name: bytes, kind: bytes, is_durable: bool, is_auto_delete: bool, is_internal: bool, arguments: Table
+        self,
+        name: bytes,
+        kind: bytes,
+        is_durable: bool,
+        is_auto_delete: bool,
+        is_internal: bool,
+        arguments: Table,
+        log_id: i64 = 0,
     ) -> Exchange:
         """The exchange as declared, made if it is new.
+
+        Args:
+            name: Its name.
+            kind: Its type.
+            is_durable: Survives a restart.
+            is_auto_delete: Goes with its last binding.
+            is_internal: Clients may not publish to it.
+            arguments: As declared.
+            log_id: For recovery: the number that its delayed messages have in the store. 0 for a new one.
 
         Raises:
             SoftError: 403 for reserved names, 406 for an unknown type, bad arguments or a difference.
@@ -168,6 +187,10 @@ class VHost(ExchangeLookup):
             is_durable=is_durable, is_auto_delete=is_auto_delete, is_internal=is_internal, arguments=arguments
         )
         exchange = make_exchange(kind, name, self.name, traits)
+        if isinstance(exchange, DelayedExchange):
+            number = log_id if log_id > 0 else self._log_ids.next()
+            self._log_ids.last = max(self._log_ids.last, number)
+            exchange.line = DelayLine(exchange, number, self.agenda, self.store)
         exchange.apply_policy(self.policies.for_exchange(name))
         self.exchanges[name] = exchange
         self.version += 1  # it may be the missing alternate of another
@@ -204,6 +227,9 @@ class VHost(ExchangeLookup):
             self.journal.exchange_deleted(exchange)
         for binding in exchange.bindings():
             self._forget_source(exchange, binding.destination)
+        line = delay_line_of(exchange)
+        if line is not None:
+            line.delete()
 
     def _drop_destination(self, destination: Destination) -> None:
         """Remove every binding to ``destination``; exchanges that this leaves without any may go as well, and so on."""
@@ -239,6 +265,7 @@ class VHost(ExchangeLookup):
             SoftError: 406, the exchange type does not accept the key or the arguments.
         """
         source.check_binding(key, arguments)
+        source.check_queue_type(queue_type(destination.arguments) if isinstance(destination, Queue) else b"")
         if not source.add(destination, key, arguments):
             return
         self.version += 1
@@ -249,6 +276,7 @@ class VHost(ExchangeLookup):
         sources[source] = True
         if source.is_durable and destination.is_durable:
             self.journal.bound(Binding(source, destination, key, arguments))
+        replay(source.replayed(), destination, self, self.agenda.now_ms)
 
     def unbind(self, source: Exchange, destination: Destination, key: bytes, arguments: Table) -> None:
         """Unbind; a missing binding is no error. May delete an auto-delete exchange that this leaves unused."""

@@ -12,9 +12,9 @@ from typing import Final, final
 from librt.strings import BytesWriter, read_i64_be, write_i64_be
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.arguments import Table, long
+from broker.core.arguments import Field, Table, long
 from broker.wire.octets import get_u16, get_u32, put_u8, put_u16, put_u32
-from broker.wire.tables import decode_table, encode_table
+from broker.wire.tables import decode_table, encode_table, table_field
 
 HEADER_SIZE: Final = 14  # octets before the first property
 FLAG_CONTENT_TYPE: Final = 0x8000
@@ -213,12 +213,55 @@ def headers_of(header: bytes) -> Table | None:
     return decode_table(header, scanner.headers_start, scanner.headers_end)
 
 
+def header_field(header: bytes, name: bytes) -> Field | None:
+    """One of the headers, or None if absent.
+
+    Raises:
+        HardError: 501, the table cannot be decoded.
+    """
+    scanner = PropertyScanner()
+    if not scanner.scan(header) or scanner.headers_start == 0:
+        return None
+    return table_field(header, scanner.headers_start, scanner.headers_end, name)
+
+
 def expiration_of(header: bytes) -> bytes | None:
     """The expiration property as the text it is, or None if absent."""
     scanner = PropertyScanner()
     if not scanner.scan(header) or scanner.expiration_start == 0:
         return None
     return header[scanner.expiration_start : scanner.expiration_end]
+
+
+def property_octets(header: bytes, flag: i64) -> bytes | None:
+    """One property as its octets, those of a string without its length; None if absent.
+
+    Args:
+        header: A content header that ``PropertyScanner.scan`` accepts.
+        flag: One of the flags above.
+    """
+    flags = get_u16(header, 12)
+    if flags & flag == 0:
+        return None
+    start: i64 = HEADER_SIZE
+    each: i64 = FLAG_CONTENT_TYPE
+    while True:
+        after = start
+        if flags & each:
+            if each == FLAG_HEADERS:
+                start += 4
+                after = start + get_u32(header, start - 4)
+            elif each in {FLAG_DELIVERY_MODE, FLAG_PRIORITY}:
+                after = start + 1
+            elif each == FLAG_TIMESTAMP:
+                after = start + 8
+            else:
+                start += 1
+                after = start + i64(header[start - 1])
+        if each == flag:
+            return header[start:after]
+        start = after
+        each >>= 1
 
 
 def rewritten(header: bytes, headers: Table, *, keep_expiration: bool) -> bytes:

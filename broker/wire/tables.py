@@ -86,6 +86,17 @@ def check_table(data: bytes, start: i64, end: i64, limits: TableLimits = CODEC_L
     _TableReader(data, start, end, limits).check_table(end, 1)
 
 
+def table_field(data: bytes, start: i64, end: i64, name: bytes) -> Field | None:
+    """One value of the table in ``data[start:end]``, without making the others; None if there is none of that name.
+
+    Raises:
+        HardError: 501 or 502, as ``decode_table``.
+    """
+    if start < 0 or end > len(data) or start > end:
+        raise undecodable(data, start, end)
+    return _TableReader(data, start, end, CODEC_LIMITS).find(name)
+
+
 def encode_table(table: Table) -> bytes:
     """Write a table, with its 4-octet length.
 
@@ -146,6 +157,23 @@ class _TableReader:
             self.position = name_end
             table[data[start:name_end]] = self.read_value(end, depth)
         return table
+
+    def find(self, name: bytes) -> Field | None:
+        """Read the last value of that name, go over all others."""
+        data = self.data
+        end = self.end
+        found: Field | None = None
+        while self.position < end:
+            start = self.position + 1
+            name_end: i64 = start + i64(data[self.position])
+            if name_end > end:
+                raise self.bad()
+            self.position = name_end
+            if data[start:name_end] == name:
+                found = self.read_value(end, 1)
+            else:
+                self.check_value(end, 1)
+        return found
 
     def read_array(self, end: i64, depth: i64) -> list[Field]:
         """Read values up to ``end``."""

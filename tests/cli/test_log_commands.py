@@ -17,6 +17,7 @@ from broker.core.message import Message, Queued
 from broker.definitions.records import (
     BindingRecord,
     DefaultQueueTypeRecord,
+    ExchangeGone,
     ExchangeRecord,
     PolicyGone,
     PolicyRecord,
@@ -273,6 +274,34 @@ def test_check_tells_messages_whose_queue_the_journal_lost(kept: Scene, tmp_path
         f"{messages} messages, {octets} octets, belong to queue number 1, which the journal does not know; "
         "the next start loses them, unless the journal is restored\n"
     ) in out
+
+
+def test_delayed_messages_are_told_by_their_exchange_and_not_taken_for_a_queues(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "data")
+    declare(
+        scene,
+        QueueRecord("/", b"later", 1, False, EMPTY),
+        ExchangeRecord("/", b"later", b"x-delayed-message", False, False, EMPTY, 2),
+        ExchangeRecord("/", b"gone", b"x-delayed-message", False, False, EMPTY, 3),
+    )
+    for log_id in (1, 2, 2, 3):
+        scene.append(b"hello", log_id)
+    scene.write()
+    declare(scene, ExchangeGone("/", b"gone"))
+    scene.write()
+    scene.crash()
+    code, out, _ = ask("check", str(tmp_path / "data"))
+    assert code == 0
+    assert {name: facts[0] for name, facts in messages_in_table(out).items()} == {
+        "later": 1,
+        "later (delayed)": 2,
+        'delayed by exchange "gone" (deleted)': 1,
+    }
+    assert 'belong to delayed by exchange "gone" (deleted); the next start removes them\n' in out
+    _, out, _ = ask("dump", str(tmp_path / "data"))
+    assert 'exchange  "later"  type x-delayed-message  delayed messages are number 2  vhost "/"' in out
+    assert 'delayed by exchange "later" position 1' in out
+    assert len(ask("dump", str(tmp_path / "data"), "--queue", "later", "--kind", "message")[1].splitlines()) == 1
 
 
 def test_check_notes_a_deletion_that_a_crash_cut_short(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any, Self
 
 from broker.core.arguments import canonical_table
 from broker.definitions.journal import StoredTopology, TopologyReader, topology_records
@@ -17,8 +18,8 @@ Bindings = list[tuple[bytes, bytes, bool, bytes, bytes]]
 class Node(Scene):
     """One life of a broker on a data directory."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, *parts: Any, **circumstances: Any) -> None:
+        super().__init__(path, *parts, **circumstances)
         self.path = path
         self.reader = TopologyReader(self.turn, self.make_vhost)
         self.reader.apply(self.recovered.topology)
@@ -41,18 +42,18 @@ class Node(Scene):
         self.turn.finish()
         self.store.close()
 
-    def restarted(self) -> "Node":
+    def restarted(self) -> Self:
         """The next life, after an orderly stop."""
         self.stop()
-        return Node(self.path)
+        return type(self)(self.path)
 
-    def crashed(self, copy: Path) -> "Node":
+    def crashed(self, copy: Path) -> Self:
         """The next life on a copy of the directory as it is: what the kernel holds when a process is killed."""
         self.finish()
         shutil.copytree(self.path, copy)
         (copy / "lock").unlink(missing_ok=True)
         self.store.close()
-        return Node(copy)
+        return type(self)(copy)
 
     def compact(self) -> None:
         """Replace the journal by a snapshot."""

@@ -93,7 +93,10 @@ def test_record_of_another_kind_or_shape_is_refused(value: object) -> None:
 def test_records_on_disk_keep_their_shape() -> None:
     """A change here is a change of the format: a broker would no longer read its own data directory."""
     written: dict[Record, list[object]] = {
-        ExchangeRecord("/", b"x", b"topic", True, False, b"a"): ["exchange", "/", b"x", b"topic", True, False, b"a"],
+        ExchangeRecord("/", b"x", b"topic", True, False, b"a", 7): [
+            *("exchange", "/", b"x", b"topic", True, False, b"a"),
+            7,
+        ],
         ExchangeGone("/", b"x"): ["exchange-gone", "/", b"x"],
         QueueRecord("/", b"q", 7, True, b"a"): ["queue", "/", b"q", 7, True, b"a"],
         QueueGone("/", b"q"): ["queue-gone", "/", b"q"],
@@ -108,6 +111,12 @@ def test_records_on_disk_keep_their_shape() -> None:
     limits = {"max-queues": 3}
     assert msgspec.msgpack.decode(encode_record(VHostLimitsRecord("/", limits))) == ["vhost-limits", "/", limits]
     assert msgspec.msgpack.decode(encode_record(UserLimitsRecord(b"u", limits))) == ["user-limits", b"u", limits]
+
+
+def test_exchange_without_a_number_is_one_that_delays_nothing() -> None:
+    """As versions without delayed messages wrote it."""
+    written = msgspec.msgpack.encode(["exchange", "/", b"x", b"topic", True, False, b"a"])
+    assert decode_record(written) == ExchangeRecord("/", b"x", b"topic", True, False, b"a", 0)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import logging
 import random
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pamqp import commands
 
+from broker.core.arguments import boolean, longstr
+from broker.core.message import Message
 from broker.queues.queue import Queue
 from broker.queues.window import MemoryWindow
 from broker.server.engine import Engine
 from broker.settings.model import Settings
 from broker.store.errors import StoreError
+from broker.vhost.delay_line import DelayLine, delay_line_of
 from tests.queues.scene import Peer, number, text
+from tests.vhost.scene import content_header
 
 ROWS = tuple[int, bytes, int, int]
 NAMES = ("a", "b", "by-priority", "transient")
@@ -279,3 +284,70 @@ def test_quorum_queue_keeps_its_counts_and_its_priorities(tmp_path: Path) -> Non
     found = [peer.get(no_ack=True) for _ in range(3)]
     assert [(each.body, each.counts) for each in found if each] == [(b"high", (2, 2)), (b"none", None), (b"low", None)]
     leave(engine)
+
+
+def delayed(engine: Engine, delay_ms: int) -> DelayLine:
+    """Ten messages that wait in a delayed exchange."""
+    vhost = engine.turn.vhosts["/"]
+    exchange = vhost.declare_exchange(
+        b"later", b"x-delayed-message", True, False, False, {b"x-delayed-type": longstr(b"fanout")}
+    )
+    line = delay_line_of(exchange)
+    assert line is not None
+    engine.turn.begin()
+    for _ in range(10):
+        octets = content_header(0, headers={"x-delay": delay_ms})
+        line.push(Message(b"\x05later\x00", octets, b"", True, engine.turn.agenda.now_ms, 0, -1))
+    engine.turn.finish()
+    return line
+
+
+def line_of(engine: Engine) -> DelayLine:
+    line = delay_line_of(engine.turn.vhosts["/"].exchanges[b"later"])
+    assert line is not None
+    return line
+
+
+def test_while_delayed_messages_wait_there_is_no_index_and_the_log_has_them(tmp_path: Path) -> None:
+    engine = opened(tmp_path)
+    delayed(engine, 1_000_000_000)
+    engine.close(0)
+    assert not (tmp_path / "stop-index").exists()
+    engine = opened(tmp_path)
+    assert line_of(engine).count == 10
+    engine.close(0)
+
+
+def test_delayed_messages_never_get_a_position_twice(tmp_path: Path) -> None:
+    """The log still has the settlements of those that were released: they must not settle the new ones."""
+    engine = opened(tmp_path)
+    delayed(engine, 1)
+    time.sleep(0.002)
+    engine.turn.begin()
+    engine.turn.finish()
+    assert line_of(engine).count == 0
+    engine.close(0)
+    assert (tmp_path / "stop-index").exists()
+    engine = opened(tmp_path)
+    assert line_of(engine).next_position == 11
+    delayed(engine, 1_000_000_000)
+    leave(engine)
+    engine = opened(tmp_path)
+    assert line_of(engine).count == 10
+    engine.close(0)
+
+
+def test_queue_without_duplicates_is_read_so_that_it_knows_what_it_holds(tmp_path: Path) -> None:
+    engine = opened(tmp_path)
+    arguments = {b"x-message-deduplication": boolean(True)}
+    queue = engine.turn.vhosts["/"].declare_queue(b"q", True, False, False, arguments, 0)
+    message = Message(b"\0\x01q", content_header(0, headers={"x-deduplication-header": "a"}), b"", True, 0, 0, -1)
+    queue.push(message)
+    engine.turn.finish()
+    engine.close(0)
+    assert not (tmp_path / "stop-index").exists()
+    engine = opened(tmp_path)
+    queue = engine.turn.vhosts["/"].queues[b"q"]
+    queue.push(message)
+    assert queue.ready.count == 1
+    engine.close(0)

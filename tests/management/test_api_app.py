@@ -7,9 +7,13 @@ import pytest
 from pamqp import commands
 from yarl import URL
 
+from broker.core.arguments import longstr
+from broker.core.message import Message
 from broker.management import listing
+from broker.vhost.delay_line import delay_line_of
 from tests.management.asking import Http, basic
 from tests.metrics.scene import Broker, Client
+from tests.vhost.scene import content_header
 
 
 async def get(client: Http, path: str, status: int = 200) -> object:
@@ -434,3 +438,25 @@ async def test_vhost_row_sums_its_queues(broker: Broker, guest: Http) -> None:
     assert isinstance(row, dict)
     assert (row["messages"], row["messages_ready"], row["tracing"]) == (2, 2, False)
     assert row["cluster_state"] == {"ponymq@test": "running"}
+
+
+async def test_delayed_exchange_tells_how_many_messages_wait(broker: Broker, guest: Http) -> None:
+    vhost = broker.turn.vhosts["/"]
+    vhost.declare_exchange(b"x", b"x-delayed-message", True, False, False, {b"x-delayed-type": longstr(b"topic")})
+    line = delay_line_of(vhost.exchange(b"x"))
+    assert line is not None
+    for _ in range(3):
+        line.push(Message(b"\x01x\x00", content_header(0, headers={"x-delay": 60_000}), b"", True, 0, 0, -1))
+    row = await get(guest, "/api/exchanges/%2F/x")
+    assert isinstance(row, dict)
+    assert (row["type"], row["messages_delayed"]) == ("x-delayed-message", 3)
+    plain = await get(guest, "/api/exchanges/%2F/amq.topic")
+    assert isinstance(plain, dict)
+    assert "messages_delayed" not in plain
+
+
+async def test_every_exchange_type_is_listed(guest: Http) -> None:
+    overview = await get(guest, "/api/overview")
+    assert isinstance(overview, dict)
+    listed = [each["name"] for each in overview["exchange_types"]]
+    assert {"direct", "topic", "x-consistent-hash", "x-delayed-message", "x-recent-history"} <= set(listed)

@@ -16,9 +16,11 @@ from broker.protocol.context import ConnectionLimits, Context
 from broker.protocol.transport import Transport
 from broker.queues.agenda import Agenda
 from broker.queues.queue import Queue
+from broker.queues.window import MemoryWindow
 from broker.routing.exchange import Exchange
 from broker.store.files import Files
 from broker.store.limits import StoreLimits
+from broker.store.spool import Spool
 from broker.store.store import Store
 from broker.vhost.confirms import ConfirmLedger
 from broker.vhost.publisher import Publisher, Route
@@ -51,12 +53,25 @@ class Sink(Transport):
 class Scene:
     """One broker without connections, but for one that nobody talks to: it lends its place among the outlets."""
 
-    def __init__(self, path: Path, files: Files | None = None, sink: Sink | None = None) -> None:
-        self.clock = ManualClock()
-        self.store = Store(str(path), files if files is not None else Files(), StoreLimits(allocate_bytes=0))
+    def __init__(
+        self,
+        path: Path,
+        files: Files | None = None,
+        sink: Sink | None = None,
+        *,
+        limits: StoreLimits | None = None,
+        window: MemoryWindow | None = None,
+        now_ms: int = 1_700_000_000_000,
+    ) -> None:
+        self.clock = ManualClock(now_ms)
+        limits = limits or StoreLimits(allocate_bytes=0)
+        self.store = Store(str(path), files if files is not None else Files(), limits)
         self.recovered = self.store.recover()
         self.agenda = Agenda()
         self.agenda.now_ms = self.clock.now_ms()
+        if window is not None:
+            self.agenda.window = window
+            self.agenda.spool = Spool(f"{path}/spool", self.store.files)
         self.counters = Counters()
         self.turn = Turn(self.clock, self.agenda, self.store, self.counters)
         self.log_ids = LogIds()
@@ -64,7 +79,7 @@ class Scene:
         self.vhost = VHost("/", self.agenda, self.store, self.counters, self.log_ids, TopologyJournal())
         self.turn.vhosts["/"] = self.vhost
         self.publisher = Publisher(self.vhost, USER)
-        limits = ConnectionLimits(
+        peer_limits = ConnectionLimits(
             frame_max=131_072,
             channel_max=2047,
             heartbeat_s=60,
@@ -74,7 +89,7 @@ class Scene:
             consumers_per_channel=0,
             has_py_amqp_qos=True,
         )
-        context = Context(self.turn, Users([]), limits, self.clock, {})
+        context = Context(self.turn, Users([]), peer_limits, self.clock, {})
         self.sink = sink if sink is not None else Sink()
         self.connection = Connection(context, self.sink, "tests", True)
         self.outbox: Outbox = self.connection.outbox

@@ -178,6 +178,32 @@ def test_same_octets_get_the_same_route(scene: Scene) -> None:
     assert scene.route("", "q", mandatory=True).is_mandatory
 
 
+def test_random_route_is_not_remembered_and_hashed_one_is(scene: Scene) -> None:
+    for kind in (b"x-random", b"x-local-random", b"x-modulus-hash", b"x-consistent-hash"):
+        source = scene.exchange(kind, kind)
+        for n in range(3):
+            key = b"1" if kind == b"x-consistent-hash" else b""
+            scene.vhost.bind(source, scene.queue(b"%s-%d" % (kind, n)), key, {})
+        for _ in range(60):
+            scene.publish(kind.decode(), "the same")
+        counts = sorted(int(scene.vhost.queues[b"%s-%d" % (kind, n)].ready.count) for n in range(3))
+        assert scene.route(kind.decode(), "the same").depends_on_headers == (b"random" in kind)
+        # That one of three gets all of 60 by chance, or none, happens once in ten thousand million runs.
+        assert (counts == [0, 0, 60]) != (b"random" in kind)
+        assert sum(counts) == 60
+
+
+def test_consistent_hash_on_a_property_looks_at_each_message(scene: Scene) -> None:
+    source = scene.exchange(b"x", b"x-consistent-hash", {b"hash-property": longstr(b"message_id")})
+    for n in range(4):
+        scene.vhost.bind(source, scene.queue(b"q%d" % n), b"1", {})
+    for n in range(100):
+        scene.publish("x", "k", b"%d" % (n % 20), message_id=str(n % 20))
+    found = [bodies(scene.vhost.queues[b"q%d" % n]) for n in range(4)]
+    assert all(found)
+    assert sum(len(set(each)) for each in found) == 20  # equal ids in one queue
+
+
 CHANGES: dict[str, Callable[[Scene], None]] = {
     "a queue is declared": lambda scene: void(scene.queue(b"new")),
     "a queue is deleted": lambda scene: void(scene.vhost.delete_queue(scene.vhost.queues[b"spare"])),

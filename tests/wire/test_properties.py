@@ -12,12 +12,17 @@ from broker.core.arguments import Table, long, longstr
 from broker.core.errors import HardError
 from broker.wire.octets import get_u16
 from broker.wire.properties import (
+    FLAG_CONTENT_TYPE,
     FLAG_CONTINUATION,
+    FLAG_CORRELATION_ID,
+    FLAG_MESSAGE_ID,
+    FLAG_TIMESTAMP,
     HEADER_SIZE,
     PropertyScanner,
     body_size,
     expiration_of,
     headers_of,
+    property_octets,
     rewritten,
 )
 from broker.wire.tables import encode_table
@@ -154,6 +159,27 @@ def test_flags_that_go_on_in_a_further_word_are_refused() -> None:
     octets = encoded({"delivery_mode": 2})
     flags = get_u16(octets, 12) | FLAG_CONTINUATION
     assert not PropertyScanner().scan(octets[:12] + int(flags).to_bytes(2, "big") + octets[14:])
+
+
+@given(properties=subsets)
+@example(properties=FULL)
+@example(properties={})
+def test_one_property_is_found_wherever_it_is(properties: dict[str, Any]) -> None:
+    octets = encoded(properties)
+    found = decoded(octets)
+    flags = {
+        "content_type": FLAG_CONTENT_TYPE,
+        "correlation_id": FLAG_CORRELATION_ID,
+        "message_id": FLAG_MESSAGE_ID,
+    }
+    for name, flag in flags.items():
+        value = property_octets(octets, flag)
+        assert (None if value is None else value.decode()) == found.get(name)
+    stamp = property_octets(octets, FLAG_TIMESTAMP)
+    expected = found.get("timestamp")
+    assert (stamp is None) == (expected is None)
+    if stamp is not None and expected is not None:
+        assert int.from_bytes(stamp, "big") == int(expected.timestamp())
 
 
 def test_scanner_forgets_the_message_before() -> None:
