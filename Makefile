@@ -11,7 +11,7 @@ ARGS ?=
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help run test check format-check format lint types layers test-interpreted test-compiled smoke referee bench compile clean FORCE
+.PHONY: help run test check format-check format lint types layers test-interpreted test-compiled smoke referee bench hygiene compile clean FORCE
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
@@ -86,6 +86,9 @@ bench: $(VENV)/.bench-installed  ## compare with RabbitMQ, rewrite the table in 
 	    echo "make bench: $(NO_COMPILER): the compiled build is NOT measured" >&2; \
 	fi
 	@env -u PYTHONPATH $(PYTHON) -m benchmarks $(foreach word,$(BENCH_WORDS),$(if $($(word)),--$(word) $($(word))))
+
+hygiene: $(VENV)/.compiler-installed  ## say where mypyc falls back to generic code on the message path
+	@env -u PYTHONPATH $(PYTHON) -m benchmarks.hygiene
 
 compile: $(COMPILED)/.stamp  ## build the compiled package in build/compiled
 

@@ -1,5 +1,6 @@
 """The load generator: what it sends is what it counts, its table says what was measured, and a run always ends."""
 
+import pkgutil
 import re
 import selectors
 import socket
@@ -19,6 +20,7 @@ from benchmarks.broker_process import INTERPRETED, PonyMQBuild, Seat
 from benchmarks.client import BenchmarkError
 from benchmarks.consumer import LengthCounter
 from benchmarks.figures import FIGURES, percentiles_us
+from benchmarks.message_path import ACCEPTED, MESSAGE_PATH
 from benchmarks.plot import write_plots
 from benchmarks.publisher import CONFIRM_LENGTH, Confirms, Publishing
 from benchmarks.report import BEGIN, END, document, rewrite, table
@@ -233,3 +235,14 @@ def test_a_round_without_a_broker_says_why_it_failed() -> None:
         port = gone.getsockname()[1]
     with pytest.raises(RoundFailedError, match="ConnectionRefusedError"):
         play_round(BY_NAME["rpc"], 1, port, 0)
+
+
+@pytest.mark.parametrize("owner", MESSAGE_PATH)
+def test_every_function_of_the_message_path_exists(owner: str) -> None:
+    assert set(MESSAGE_PATH[owner]) - vars(pkgutil.resolve_name(owner)).keys() == set()
+
+
+def test_what_is_accepted_is_on_the_message_path_and_has_a_reason() -> None:
+    functions = {f"{owner}.{name}" for owner, names in MESSAGE_PATH.items() for name in names}
+    assert {entry.function for entry in ACCEPTED} - functions == set()
+    assert all(entry.words and entry.reason for entry in ACCEPTED)

@@ -115,6 +115,7 @@ class Unacked(Overflowing):
         self._agenda: Final = agenda
         self._pages: Final[dict[int, Page]] = {}
         self._recent: Page | None = None
+        self._taken: Page | None = None  # page of the last ack, if it is still in ``_pages``: the next ack is there too
         self._spooled: Final[dict[int, SpooledPage]] = {}
         self._read: Final[list[int]] = []  # numbers of spooled pages that are in memory as well, longest there first
         self._memory: i64 = 0  # octets of full pages that are in memory alone
@@ -179,9 +180,12 @@ class Unacked(Overflowing):
         number = tag >> PAGE_BITS
         page = self._recent
         if page is None or page.number != number:
+            page = self._taken
+        if page is None or page.number != number:
             page = self._resident(number)
             if page is None:
                 return None
+            self._taken = page
         slot = tag & (PAGE_SIZE - 1)
         queued = page.queued[slot]
         if queued is None:
@@ -206,6 +210,7 @@ class Unacked(Overflowing):
         """Nothing of a page is out any more."""
         self._discharge(page)
         del self._pages[page.number]
+        self._taken = None
         if self._spooled:
             self._unspool(page)
 
@@ -336,6 +341,7 @@ class Unacked(Overflowing):
                     self._recent = None
         self._spooled.clear()
         self._read.clear()
+        self._taken = None
         if self._writer is not None:
             self._writer.finish()
         return parts
@@ -376,6 +382,7 @@ class Unacked(Overflowing):
         self._spooled[page.number] = SpooledPage(page.number, parts, owner_of, page.live)
         self._discharge(page)
         del self._pages[page.number]
+        self._taken = None
         return True
 
     def _write_part(self, page: Page, first: i64, owner: i64, owners: bytearray) -> Part | None:
@@ -417,6 +424,7 @@ class Unacked(Overflowing):
             number = self._read.pop(0)
             if self._recent is None or self._recent.number != number:
                 self._pages.pop(number, None)
+                self._taken = None
         self._read.append(int(page.number))
         return page
 

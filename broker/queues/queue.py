@@ -593,9 +593,9 @@ class ClassicQueue(Queue):
                 # Behind its equals: the list keeps the order of turns within a priority.
                 place = chosen + 1
                 while place < len(consumers) and consumers[place].priority == consumer.priority:
+                    consumers[place - 1] = consumers[place]
                     place += 1
-                consumers.insert(place, consumer)
-                del consumers[chosen]
+                consumers[place - 1] = consumer
 
     def _choose(self) -> i64:
         consumers = self.consumers

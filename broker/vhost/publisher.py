@@ -212,10 +212,8 @@ class Publisher:
 
     def _route_by_headers(self, route: Route, headers: Table, header: bytes) -> list[Enqueuer]:
         keys = [route.key]
-        for name in (b"CC", b"BCC"):
-            field = headers.get(name)
-            if field is not None:
-                keys.extend(_more_keys(name, field))
+        _add_keys(keys, headers, b"CC")
+        _add_keys(keys, headers, b"BCC")
         queues: list[Enqueuer] = []
         vhost = self.vhost
         for destination in find_queues_for_keys(route.exchange, keys, headers, vhost, header, vhost.agenda.now_ms):
@@ -238,13 +236,17 @@ def has_more_keys(header: bytes) -> bool:
     return b"CC" in header
 
 
-def _more_keys(name: bytes, field: Field) -> list[bytes]:
-    """The routing keys in a CC or BCC header. RabbitMQ ignores items that are not long strings."""
+def _add_keys(keys: list[bytes], headers: Table, name: bytes) -> None:
+    """Add the routing keys in a CC or BCC header. RabbitMQ ignores items that are not long strings."""
+    field = headers.get(name)
+    if field is None:
+        return
     if field.kind != "A":
         text = f'invalid message: {{unacceptable_type_in_header,"{name.decode()}",{type_name(field)}}}'
         raise SoftError(PRECONDITION_FAILED, text)
-    items = cast("list[Field]", field.value)
-    return [octets(item) for item in items if item.kind == "S"]
+    for item in cast("list[Field]", field.value):
+        if item.kind == "S":
+            keys.append(octets(item))
 
 
 def read_expiration(text: bytes) -> i64:
@@ -253,10 +255,22 @@ def read_expiration(text: bytes) -> i64:
     Raises:
         SoftError: 406, with RabbitMQ's account of what is wrong.
     """
-    if text.isdigit() and len(text) <= 12:
-        value = int(text)
-        if value <= MAX_TIME_MS:
-            return value
+    size: i64 = len(text)
+    value: i64 = 0
+    at: i64 = 0
+    while at < size and value <= MAX_TIME_MS:
+        digit = i64(text[at]) - 48
+        if digit < 0 or digit > 9:
+            break
+        value = value * 10 + digit
+        at += 1
+    if at == size and size > 0 and value <= MAX_TIME_MS:
+        return value
+    return _odd_expiration(text)
+
+
+def _odd_expiration(text: bytes) -> int:
+    """The same, for text that is not simply a number of milliseconds."""
     shown = text.decode("utf-8", "replace")
     negative = text.startswith(b"-")
     digits = text[1:] if negative or text.startswith(b"+") else text

@@ -141,3 +141,6 @@ def test_delivery_put_back_by_a_rollback_is_found_under_its_old_tag() -> None:
     ledger.add(5, early, None)
     assert ledger.tags(10) == [5]
     assert ledger.take(5) is early
+    ledger.add(7, early, None)
+    ledger.add(4 * PAGE_SIZE, early, None)
+    assert ledger.take(7) is early
