@@ -412,7 +412,6 @@ def _segment(row: SegmentRow, store: Store) -> LogSegment:
     segment.live = row.live
     segment.stored = row.stored
     segment.content_bytes = row.content_bytes
-    segment.is_sealed = True
     segment.is_synced = True
     return segment
 

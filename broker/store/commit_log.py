@@ -90,7 +90,6 @@ class CommitLog:
         """
         full = self.active
         self.begin_new(number)
-        full.is_sealed = True
         full.ranges = [FILE_HEADER_SIZE, int(full.size)]
         self.unsynced.append(full)
         file.trim()

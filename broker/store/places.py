@@ -21,7 +21,6 @@ class LogSegment:
         content_bytes: Octets of their records.
         emptied: The batch that settles the last of them; the file may go when a sync has covered it.
         descriptor: Open while it is written or waits for its last sync, else -1.
-        is_sealed: Nothing is written to it any more.
         is_synced: Sealed, and a completed sync covers all of it.
     """
 
@@ -36,7 +35,6 @@ class LogSegment:
         self.content_bytes: i64 = 0
         self.emptied: i64 = 0
         self.descriptor: int = -1
-        self.is_sealed: bool = False
         self.is_synced: bool = False
 
     @property

@@ -200,7 +200,6 @@ class Recovery:
         for found in series.files_found:
             segment = LogSegment(found.number, found.path, found.first, found.size)
             segment.ranges = found.ranges
-            segment.is_sealed = True
             segment.is_synced = True
             log.segments.append(segment)
             log.bytes += found.size
