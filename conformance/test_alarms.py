@@ -57,21 +57,25 @@ def small(broker_name: str, tmp_path: Path) -> Iterator[Broker]:
         yield started
 
 
-def in_memory(channel: Any, queue: str) -> None:
-    """Declare a queue that keeps its whole backlog in memory: one with priorities."""
-    channel.queue_declare(queue, arguments={"x-max-priority": 2})
-
-
 def fill(channel: Any, queue: str) -> int:
-    """Publish with confirms until the broker refuses; returns how many it took."""
+    """Publish with confirms, and fetch without acks, until the broker refuses; returns how many it took.
+
+    The newest deliveries of a channel stay in the broker's memory until they are settled.
+    """
     taken = 0
     try:
         while True:
             channel.basic_publish("", queue, bytes(BODY_BYTES))
+            assert channel.basic_get(queue)[0] is not None
             taken += 1
             assert taken * BODY_BYTES < 20 * ROOM_BYTES, "no alarm"
     except NackError:
         return taken
+
+
+def give_back(channel: Any) -> None:
+    """Return everything that ``fill`` has fetched."""
+    channel.basic_nack(0, multiple=True, requeue=True)
 
 
 def go_on(channel: Any, queue: str) -> None:
@@ -145,10 +149,11 @@ def test_pika_is_blocked_and_unblocked_when_consumers_have_drained(small: Broker
     publisher.add_on_connection_blocked_callback(lambda *_: heard.append("blocked"))
     publisher.add_on_connection_unblocked_callback(lambda *_: heard.append("unblocked"))
     channel = publisher.channel()
-    in_memory(channel, name)
+    channel.queue_declare(name)
     channel.confirm_delivery()
     taken = fill(channel, name)
     wait_until(publisher, lambda: heard)
+    give_back(channel)
     assert len(drain(consumer.channel(), name)) == taken
     wait_until(publisher, lambda: "unblocked" in heard)
     assert heard == ["blocked", "unblocked"]
@@ -161,7 +166,7 @@ def test_pika_is_blocked_and_unblocked_when_consumers_have_drained(small: Broker
 def test_py_amqp_is_blocked_and_unblocked_and_told_of_the_nack(small: Broker, name: str) -> None:
     filler = connect(small)
     channel = filler.channel()
-    in_memory(channel, name)
+    channel.queue_declare(name)
     channel.confirm_delivery()
     heard: list[str] = []
     connection = amqp.Connection(
@@ -177,6 +182,7 @@ def test_py_amqp_is_blocked_and_unblocked_and_told_of_the_nack(small: Broker, na
     with pytest.raises(amqp.exceptions.MessageNacked):
         publisher.basic_publish_confirm(amqp.Message("refused"), routing_key=name)
     assert heard == ["blocked"]
+    give_back(channel)
     drain(channel, name)
     while "unblocked" not in heard:
         connection.drain_events(timeout=WAIT_SECONDS)
@@ -190,13 +196,14 @@ def test_py_amqp_is_blocked_and_unblocked_and_told_of_the_nack(small: Broker, na
 def test_kombu_publishes_with_retries_over_an_alarm(small: Broker, name: str) -> None:
     filler = connect(small)
     channel = filler.channel()
-    in_memory(channel, name)
+    channel.queue_declare(name)
     channel.confirm_delivery()
     fill(channel, name)
     with kombu.connection.Connection(small.url, transport_options={"confirm_publish": True}) as connection:
         producer = connection.Producer()
         with pytest.raises(amqp.exceptions.MessageNacked):
             producer.publish("refused", routing_key=name, retry=False)
+        give_back(channel)
         drain(channel, name)
         after_alarm(
             lambda: producer.publish("after", routing_key=name, serializer="raw", content_type="text/plain"),
