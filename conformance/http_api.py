@@ -20,7 +20,10 @@ def ask(broker: Broker, method: str, path: str, body: object = None, *, login: s
         f"http://{broker.host}:{broker.http_port}/api{path}",
         method=method,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": "Basic " + base64.b64encode(login.encode()).decode()},
+        headers={
+            "Authorization": "Basic " + base64.b64encode(login.encode()).decode(),
+            "Content-Type": "application/json",
+        },
     )
     deadline = time.monotonic() + OPEN_S
     while True:
