@@ -1,11 +1,7 @@
 """Policies, operator policies and limits: set over HTTP, seen by clients over AMQP."""
 
-import base64
 import contextlib
 import html
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -27,26 +23,9 @@ from conformance.clients import (
     wait_until,
 )
 from conformance.deviations import by_broker, deviates
-
-LOGIN = "Basic " + base64.b64encode(b"guest:guest").decode()
+from conformance.http_api import ask
 
 Put = Callable[..., None]
-
-
-def call(broker: Broker, method: str, path: str, document: object = None) -> tuple[int, Any]:
-    """Status and decoded body, None for an empty one."""
-    request = urllib.request.Request(
-        f"http://{broker.host}:{broker.http_port}/api{path}",
-        method=method,
-        data=None if document is None else json.dumps(document).encode(),
-        headers={"Authorization": LOGIN, "Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
-            body, status = response.read(), response.status
-    except urllib.error.HTTPError as error:
-        body, status = error.read(), error.code
-    return status, json.loads(body) if body else None
 
 
 @pytest.fixture
@@ -60,21 +39,21 @@ def put(broker: Broker) -> Iterator[Put]:
         path = f"/{'operator-policies' if is_operator else 'policies'}/%2F/{name}"
         paths.append(path)
         document = {"pattern": pattern, "definition": definition, "priority": priority, "apply-to": "all"}
-        status, _ = call(broker, "PUT", path, document)
+        status, _ = ask(broker, "PUT", path, document)
         assert status in {201, 204}
 
     yield set_policy
     for path in paths:
-        call(broker, "DELETE", path)
+        ask(broker, "DELETE", path)
 
 
 @contextlib.contextmanager
 def limited(broker: Broker, path: str, value: int) -> Iterator[None]:
-    assert call(broker, "PUT", path, {"value": value})[0] == 204
+    assert ask(broker, "PUT", path, {"value": value})[0] == 204
     try:
         yield
     finally:
-        assert call(broker, "DELETE", path)[0] == 204
+        assert ask(broker, "DELETE", path)[0] == 204
 
 
 # --- policies
@@ -121,7 +100,7 @@ def test_an_expiry_begins_when_the_policy_comes(broker: Broker, name: str, put: 
         put(name, f"^{name}$", {"expires": 100})
 
         def is_gone() -> bool:
-            return call(broker, "GET", f"/queues/%2F/{name}")[0] == 404
+            return ask(broker, "GET", f"/queues/%2F/{name}")[0] == 404
 
         wait_until(connection, is_gone)
 
@@ -134,7 +113,7 @@ def test_an_alternate_exchange_comes_and_goes(broker: Broker, channel: BlockingC
     put(name, f"^{name}$", {"alternate-exchange": f"{name}-rest"})
     channel.basic_publish(name, "k", b"caught")
     wait_ready(channel, name, 1)
-    assert call(broker, "DELETE", f"/policies/%2F/{name}")[0] == 204
+    assert ask(broker, "DELETE", f"/policies/%2F/{name}")[0] == 204
     channel.basic_publish(name, "k", b"lost")
     channel.basic_publish(f"{name}-rest", "k", b"last")
     wait_ready(channel, name, 2)
@@ -186,11 +165,11 @@ def test_listings_say_what_applies(broker: Broker, channel: BlockingChannel, nam
     channel.queue_declare(name, exclusive=True)
     channel.exchange_declare(name, "fanout", auto_delete=True)
     channel.queue_bind(name, name)
-    wait_until(channel.connection, lambda: call(broker, "GET", f"/queues/%2F/{name}")[1].get("policy") == name)
-    _, queue = call(broker, "GET", f"/queues/%2F/{name}")
+    wait_until(channel.connection, lambda: ask(broker, "GET", f"/queues/%2F/{name}")[1].get("policy") == name)
+    _, queue = ask(broker, "GET", f"/queues/%2F/{name}")
     assert queue["operator_policy"] == name
     assert queue["effective_policy_definition"] == {"max-length": 3, "expires": 99_999}
-    assert call(broker, "GET", f"/exchanges/%2F/{name}")[1]["policy"] == name
+    assert ask(broker, "GET", f"/exchanges/%2F/{name}")[1]["policy"] == name
 
 
 @deviates("policy-refusal-text")
@@ -213,7 +192,7 @@ def test_listings_say_what_applies(broker: Broker, channel: BlockingChannel, nam
 )
 def test_a_wrong_policy_is_refused(broker: Broker, name: str, document: dict[str, Any], text: str) -> None:
     whole = {"pattern": "", "definition": {"max-length": 1}} | document
-    status, answer = call(broker, "PUT", f"/policies/%2F/{name}", whole)
+    status, answer = ask(broker, "PUT", f"/policies/%2F/{name}", whole)
     reason = by_broker(broker, ponymq=answer["reason"], rabbitmq=html.unescape(answer["reason"]))
     assert (status, answer["error"], reason) == (400, "bad_request", f"Validation failed\n\n{text}\n")
 
@@ -223,23 +202,23 @@ def test_a_wrong_policy_is_refused(broker: Broker, name: str, document: dict[str
     [({}, "[{key_missing,pattern},{key_missing,definition}]"), ({"pattern": ""}, "[{key_missing,definition}]")],
 )
 def test_what_is_missing_is_named(broker: Broker, name: str, document: object, reason: str) -> None:
-    assert call(broker, "PUT", f"/policies/%2F/{name}", document) == (400, {"error": "bad_request", "reason": reason})
+    assert ask(broker, "PUT", f"/policies/%2F/{name}", document) == (400, {"error": "bad_request", "reason": reason})
 
 
 def test_statuses_and_rows_of_policies(broker: Broker, name: str) -> None:
     path = f"/policies/%2F/{quote(name + '/é', safe='')}"
     document = {"pattern": f"^{name}", "definition": {"max-length": 1}}
-    assert call(broker, "PUT", path, document) == (201, None)
-    assert call(broker, "PUT", path, document) == (204, None)
+    assert ask(broker, "PUT", path, document) == (201, None)
+    assert ask(broker, "PUT", path, document) == (204, None)
     row = {"vhost": "/", "name": f"{name}/é", "apply-to": "all", "priority": 0, **document}
-    assert call(broker, "GET", path) == (200, row)
-    assert row in call(broker, "GET", "/policies")[1]
-    assert call(broker, "DELETE", path) == (204, None)
+    assert ask(broker, "GET", path) == (200, row)
+    assert row in ask(broker, "GET", "/policies")[1]
+    assert ask(broker, "DELETE", path) == (204, None)
     gone = (404, {"error": "Object Not Found", "reason": "Not Found"})
-    assert call(broker, "DELETE", path) == gone
-    assert call(broker, "GET", path) == gone
+    assert ask(broker, "DELETE", path) == gone
+    assert ask(broker, "GET", path) == gone
     absent = (404, {"error": "not_found", "reason": "vhost_not_found"})
-    assert call(broker, "PUT", "/policies/absent/p", document) == absent
+    assert ask(broker, "PUT", "/policies/absent/p", document) == absent
 
 
 def test_a_policy_survives_a_restart_with_its_queue(own_broker: Broker, name: str) -> None:
@@ -249,7 +228,7 @@ def test_a_policy_survives_a_restart_with_its_queue(own_broker: Broker, name: st
         publish(channel, name, b"1", b"2", b"3", delivery_mode=2)
         wait_ready(channel, name, 3)
         document = {"pattern": f"^{name}$", "definition": {"max-length": 2}}
-        assert call(own_broker, "PUT", f"/policies/%2F/{name}", document)[0] == 201
+        assert ask(own_broker, "PUT", f"/policies/%2F/{name}", document)[0] == 201
         wait_ready(channel, name, 2)
     own_broker.restart()
     with contextlib.closing(connect(own_broker)) as connection:
@@ -324,4 +303,4 @@ def test_a_user_opens_as_many_channels_as_the_limit(broker: Broker, connection: 
     ],
 )
 def test_a_wrong_limit_is_refused(broker: Broker, path: str, reason: str) -> None:
-    assert call(broker, "PUT", path, {"value": "x"}) == (400, {"error": "bad_request", "reason": reason})
+    assert ask(broker, "PUT", path, {"value": "x"}) == (400, {"error": "bad_request", "reason": reason})

@@ -7,6 +7,7 @@ from broker.core.errors import HardError
 from broker.wire.tables import decode_table
 
 MECHANISMS: Final = b"PLAIN AMQPLAIN"
+ANONYMOUS: Final = b"ANONYMOUS"  # offered only if it is switched on; its response is ignored
 
 
 @final

@@ -1,39 +1,52 @@
-"""Users and their passwords."""
+"""Users, and the register of them."""
 
-import hashlib
-import hmac
-import os
 from typing import Final, final
 
-SALT_BYTES: Final = 4  # RabbitMQ's layout: base64(salt + SHA-256(salt + password))
+from mypy_extensions import mypyc_attr
 
+from broker.auth.access import Access
+from broker.auth.passwords import PasswordHash
 
-def hash_password(password: bytes, salt: bytes) -> bytes:
-    """``salt`` followed by SHA-256 of salt and password: the octets RabbitMQ keeps, before base64."""
-    return salt + hashlib.sha256(salt + password).digest()
+ADMINISTRATOR: Final = "administrator"
+IMPERSONATOR: Final = "impersonator"
 
 
 @final
+@mypyc_attr(native_class=True)
 class User:
-    """Somebody who may log in.
+    """Somebody who may log in. Changed in place, so that open connections see it.
 
     Attributes:
         name: The login.
+        password: To recognise the password by.
         tags: What the user may do besides messaging: ``administrator``, ``monitoring``…
+        accesses: Rights by vhost; also without any, once a connection has asked.
+        is_deleted: Set once; a connection that is just coming in looks at it.
     """
 
-    def __init__(self, name: bytes, password: bytes, tags: list[str]) -> None:
+    def __init__(self, name: bytes, password: PasswordHash, tags: list[str]) -> None:
         self.name: Final = name
-        self.tags: Final = tags
-        self._hash: bytes = hash_password(password, os.urandom(SALT_BYTES))
+        self.password: PasswordHash = password
+        self.tags: list[str] = tags
+        self.accesses: Final[dict[str, Access]] = {}
+        self.is_deleted: bool = False
 
-    def has_password(self, password: bytes) -> bool:
-        """Is this the password? An empty one never is; compared in constant time."""
-        expected = self._hash
-        return bool(password) and hmac.compare_digest(expected, hash_password(password, expected[:SALT_BYTES]))
+    def access(self, vhost_name: str) -> Access:
+        """The rights in that vhost, of which there may be none."""
+        access = self.accesses.get(vhost_name)
+        if access is None:
+            access = Access(self, vhost_name)
+            self.accesses[vhost_name] = access
+        return access
+
+    def may_enter(self, vhost_name: str) -> bool:
+        """Is there a permission, whatever it allows?"""
+        access = self.accesses.get(vhost_name)
+        return access is not None and access.permission is not None
 
 
 @final
+@mypyc_attr(native_class=True)
 class Users:
     """Everybody who may log in.
 
@@ -43,38 +56,19 @@ class Users:
     """
 
     def __init__(self, loopback_only: list[bytes]) -> None:
-        self.loopback_only: Final = loopback_only
         self.by_name: Final[dict[bytes, User]] = {}
-        # Costs an unknown user as much time as a wrong password.
-        self._nobody: Final = User(b"", os.urandom(16), [])
+        self.loopback_only: Final = loopback_only
 
     def add(self, user: User) -> None:
-        """Admit ``user``, or replace the one of that name."""
+        """Admit ``user``; there must be none of that name."""
+        assert user.name not in self.by_name
         self.by_name[user.name] = user
 
-    def named(self, name: bytes, *, is_loopback: bool) -> User | None:
-        """The user of that name, who has been authenticated by other means; None is a refusal.
+    def remove(self, user: User) -> None:
+        """Admit ``user`` no more."""
+        user.is_deleted = True
+        del self.by_name[user.name]
 
-        Args:
-            name: The login.
-            is_loopback: The peer is on this machine.
-        """
-        if name in self.loopback_only and not is_loopback:
-            return None
-        return self.by_name.get(name)
-
-    def authenticate(self, name: bytes, password: bytes, *, is_loopback: bool) -> User | None:
-        """The user, if name and password are right and the peer may use that name; None is a refusal.
-
-        Args:
-            name: The login.
-            password: As it arrived.
-            is_loopback: The peer is on this machine.
-        """
-        user = self.by_name.get(name)
-        if user is None:
-            self._nobody.has_password(password)
-            return None
-        if not user.has_password(password) or (name in self.loopback_only and not is_loopback):
-            return None
-        return user
+    def may_come_from(self, name: bytes, is_loopback: bool) -> bool:
+        """May a user of that name come from there?"""
+        return is_loopback or name not in self.loopback_only

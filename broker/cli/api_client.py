@@ -11,7 +11,15 @@ _LONGEST_ANSWER: Final = 64 * 1024 * 1024
 
 
 class ApiError(Exception):
-    """The broker could not be asked, or refused. Its text is one line."""
+    """The broker could not be asked, or refused. Its text is one line.
+
+    Attributes:
+        status: HTTP status of the refusal; 0 if the broker could not be asked.
+    """
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class ApiClient:
@@ -42,11 +50,11 @@ class ApiClient:
         """What the API answers to a GET, decoded.
 
         Raises:
-            ApiError: No connection, another status than 200, or an answer that is not JSON.
+            ApiError: No connection, a refusal, or an answer that is not JSON.
         """
         status, body = self._ask("GET", path, None)
         if status != http.client.OK:
-            raise ApiError(f"{self._uri}: {path} was answered with status {status}")
+            raise self._refusal(path, status, body)
         try:
             answer: object = json.loads(body)
         except ValueError as error:
@@ -54,20 +62,20 @@ class ApiClient:
         return answer
 
     def change(self, method: str, path: str, document: object = None) -> None:
-        """Have the API change something: ``PUT`` a document, or ``DELETE``.
+        """Have the API change something by PUT, POST or DELETE.
 
         Raises:
             ApiError: No connection, or it refused; with its reason, in one line.
         """
         status, body = self._ask(method, path, json.dumps(document).encode())
         if status not in {http.client.CREATED, http.client.NO_CONTENT}:
-            raise ApiError(f"{self._uri}: {_reason(body) or f'{path} was answered with status {status}'}")
+            raise self._refusal(path, status, body)
 
     def _ask(self, method: str, path: str, document: bytes | None) -> tuple[int, bytes]:
         """Status and body of the answer.
 
         Raises:
-            ApiError: No connection, a refused login, or too much of an answer.
+            ApiError: No connection, or too much of an answer.
         """
         kind = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
         connection = kind(self._host, self._port, timeout=_TIMEOUT_S)
@@ -79,17 +87,15 @@ class ApiClient:
             raise ApiError(f"{self._uri}: no answer: {error}") from error
         finally:
             connection.close()
-        if response.status == http.client.UNAUTHORIZED:
-            raise ApiError(f"{self._uri}: {_refused_login(body)}")
         if len(body) > _LONGEST_ANSWER:
             raise ApiError(f"{self._uri}: {path}: the answer is longer than {_LONGEST_ANSWER} octets")
         return response.status, body
 
-
-def _refused_login(body: bytes) -> str:
-    """Also who may log in may lack the right to do this: 401 in both cases."""
-    reason = _reason(body)
-    return reason if reason and reason != "Not_Authorized" else "login refused"
+    def _refusal(self, path: str, status: int, body: bytes) -> ApiError:
+        reason = _reason(body)
+        if status == http.client.UNAUTHORIZED and reason in {"", "Not_Authorized"}:
+            reason = "login refused"  # else a login that may not do this: 401 in both cases
+        return ApiError(f"{self._uri}: {reason or f'{path} was answered with status {status}'}", status)
 
 
 def _reason(body: bytes) -> str:

@@ -10,6 +10,7 @@ EX_UNAVAILABLE: Final = 69
 """Exit code when the broker did not answer as asked (sysexits.h); rabbitmqctl uses the same."""
 
 URI: Final = "http://127.0.0.1:15672"
+GUEST: Final = "guest"
 
 Uri = Annotated[str, typer.Option(envvar="PONYMQCTL_URI", help="Address of the HTTP API.")]
 User = Annotated[str, typer.Option(envvar="PONYMQCTL_USER", help="User to log in as.")]
@@ -37,7 +38,7 @@ def change(uri: str, user: str, password: str, method: str, path: str, document:
 
 def failed(message: str) -> typer.Exit:
     """Say why on standard error. To be raised."""
-    typer.echo(f"ponymqctl: {message}", err=True)
+    typer.echo(f"ponymqctl: {printable(message)}", err=True)
     return typer.Exit(EX_UNAVAILABLE)
 
 

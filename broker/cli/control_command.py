@@ -6,8 +6,8 @@ from typing import Final
 import typer
 
 from broker import __version__
-from broker.cli import log_commands, policy_commands
-from broker.cli.api_options import URI, AsJson, Password, Uri, User, ask, failed, printable
+from broker.cli import account_commands, log_commands, policy_commands
+from broker.cli.api_options import GUEST, URI, AsJson, Password, Uri, User, ask, failed, printable
 
 app = typer.Typer(
     add_completion=False,
@@ -20,13 +20,14 @@ app = typer.Typer(
     ),
 )
 app.add_typer(log_commands.app, name="log")
+app.add_typer(account_commands.app)
 app.add_typer(policy_commands.app)
 
 _QUEUE_COLUMNS: Final = ("vhost", "name", "messages_ready", "messages_unacknowledged", "consumers")
 
 
 @app.command()
-def status(uri: Uri = URI, user: User = "guest", password: Password = "guest", as_json: AsJson = False) -> None:  # noqa: S107
+def status(uri: Uri = URI, user: User = GUEST, password: Password = GUEST, as_json: AsJson = False) -> None:
     """Say which broker answers, and how much it holds."""
     answer = ask(uri, user, password, "/api/overview")
     if as_json:
@@ -46,7 +47,7 @@ def status(uri: Uri = URI, user: User = "guest", password: Password = "guest", a
 
 
 @app.command("list-queues")
-def list_queues(uri: Uri = URI, user: User = "guest", password: Password = "guest", as_json: AsJson = False) -> None:  # noqa: S107
+def list_queues(uri: Uri = URI, user: User = GUEST, password: Password = GUEST, as_json: AsJson = False) -> None:
     """List every queue the user may see, one per line, columns parted by tabs."""
     answer = ask(uri, user, password, "/api/queues")
     if as_json:

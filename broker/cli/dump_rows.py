@@ -7,6 +7,7 @@ from typing import Final
 
 from librt.strings import read_i64_le
 
+from broker.cli.access_rows import access_words
 from broker.cli.peer_text import escaped, preview, quoted
 from broker.cli.queue_names import QueueNames, decoded
 from broker.cli.rows import Row
@@ -22,6 +23,7 @@ from broker.definitions.records import (
     QueueRecord,
     QueueTtlRecord,
     Record,
+    TopologyRecord,
     UserLimitsRecord,
     VHostLimitsRecord,
     unpack_table,
@@ -175,7 +177,10 @@ class RowMaker:
         kind = str(record.__struct_config__.tag)
         if not self.wants(kind) or not self._wants_record(record):
             return []
-        words, facts = topology_words(record)
+        if isinstance(record, TopologyRecord | UserLimitsRecord):
+            words, facts = topology_words(record)
+        else:
+            words, facts = access_words(record)
         return [Row(self._short(path), offset, batch, kind, is_kept, words, facts)]
 
     def _short(self, path: str) -> str:
@@ -204,7 +209,7 @@ class RowMaker:
         return {"log_id": log_id, "vhost": name.vhost, kind: shown(name.name)}
 
 
-def topology_words(record: Record) -> tuple[list[str], dict[str, object]]:
+def topology_words(record: TopologyRecord | UserLimitsRecord) -> tuple[list[str], dict[str, object]]:
     """The line and the object of a change of the topology, but for its beginning."""
     if isinstance(record, PolicyRecord | PolicyGone | VHostLimitsRecord | UserLimitsRecord | DefaultQueueTypeRecord):
         return decision_words(record)

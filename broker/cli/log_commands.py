@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from broker.cli.access_rows import KINDS as ACCESS_KINDS
 from broker.cli.check_output import CheckProgress, show
 from broker.cli.check_result import CheckResult
 from broker.cli.data_files import ReadOnlyFiles
@@ -53,7 +54,8 @@ def check(directory: Directory, while_running: WhileRunning = False) -> None:
     help=(
         "Print the records of a data directory, one line each: file and offset, batch, kind, queues and positions, "
         "flags, route, size and the beginning of the body. What peers chose is escaped.\n\n"
-        f"Kinds: {', '.join(KINDS)}; topology stands for those of exchanges, queues and bindings."
+        f"Kinds: {', '.join(KINDS)}; topology stands for those of exchanges, queues and bindings, "
+        "access for those of vhosts, users and permissions."
     )
 )
 def dump(
@@ -100,10 +102,12 @@ def chosen_kinds(words: list[str]) -> frozenset[str]:
     for word in words:
         if word == "topology":
             kinds.update(TOPOLOGY_KINDS)
+        elif word == "access":
+            kinds.update(ACCESS_KINDS)
         elif word in KINDS:
             kinds.add(word)
         else:
-            raise typer.BadParameter(f"{word!r} is none of {', '.join(KINDS)}, topology", param_hint="--kind")
+            raise typer.BadParameter(f"{word!r} is none of {', '.join(KINDS)}, topology, access", param_hint="--kind")
     return frozenset(kinds)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from broker.cli.access_rows import KINDS as ACCESS_KINDS
 from broker.cli.data_reader import DataReader
 from broker.cli.dump_rows import RowMaker
 from broker.cli.rows import Row
@@ -28,7 +29,17 @@ TOPOLOGY_KINDS: Final = (
     *("exchange", "exchange-gone", "queue", "queue-gone", "queue-ttl", "binding", "binding-gone"),
     *("policy", "policy-gone", "vhost-limits", "user-limits", "default-queue-type", "undecodable"),
 )
-KINDS: Final = ("message", "settled", "delivered", "forgotten", "closed", *TOPOLOGY_KINDS, "damage", "cut")
+KINDS: Final = (
+    "message",
+    "settled",
+    "delivered",
+    "forgotten",
+    "closed",
+    *TOPOLOGY_KINDS,
+    *ACCESS_KINDS,
+    "damage",
+    "cut",
+)
 
 
 class Place(NamedTuple):

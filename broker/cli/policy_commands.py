@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from broker.cli.api_options import URI, AsJson, Password, Uri, User, ask, change, failed, printable
+from broker.cli.api_options import GUEST, URI, AsJson, Password, Uri, User, ask, change, failed, printable
 from broker.policy.limits import USER_LIMITS, VHOST_LIMITS
 
 app = typer.Typer()
@@ -33,8 +33,8 @@ def set_policy(
     priority: Priority = 0,
     apply_to: ApplyTo = "all",
     uri: Uri = URI,
-    user: User = "guest",
-    password: Password = "guest",  # noqa: S107
+    user: User = GUEST,
+    password: Password = GUEST,
 ) -> None:
     """Give queues and exchanges arguments by the pattern of their names, now and later."""
     document = {"pattern": pattern, "definition": _object(definition), "priority": priority, "apply-to": apply_to}
@@ -51,8 +51,8 @@ def set_operator_policy(
     priority: Priority = 0,
     apply_to: ApplyTo = "all",
     uri: Uri = URI,
-    user: User = "guest",
-    password: Password = "guest",  # noqa: S107
+    user: User = GUEST,
+    password: Password = GUEST,
 ) -> None:
     """Limit queues by the pattern of their names; neither arguments nor policies can loosen it."""
     document = {"pattern": pattern, "definition": _object(definition), "priority": priority, "apply-to": apply_to}
@@ -65,8 +65,8 @@ def clear_policy(
     *,
     vhost: VHost = "/",
     uri: Uri = URI,
-    user: User = "guest",
-    password: Password = "guest",  # noqa: S107
+    user: User = GUEST,
+    password: Password = GUEST,
 ) -> None:
     """Remove a policy, and what it does."""
     change(uri, user, password, "DELETE", _path("policies", vhost, name))
@@ -78,8 +78,8 @@ def clear_operator_policy(
     *,
     vhost: VHost = "/",
     uri: Uri = URI,
-    user: User = "guest",
-    password: Password = "guest",  # noqa: S107
+    user: User = GUEST,
+    password: Password = GUEST,
 ) -> None:
     """Remove an operator policy, and what it does."""
     change(uri, user, password, "DELETE", _path("operator-policies", vhost, name))
@@ -90,8 +90,8 @@ def list_policies(
     *,
     vhost: VHost = "/",
     uri: Uri = URI,
-    user: User = "guest",
-    password: Password = "guest",  # noqa: S107
+    user: User = GUEST,
+    password: Password = GUEST,
     as_json: AsJson = False,
 ) -> None:
     """List the policies of a virtual host, one per line, columns parted by tabs."""
@@ -103,8 +103,8 @@ def list_operator_policies(
     *,
     vhost: VHost = "/",
     uri: Uri = URI,
-    user: User = "guest",
-    password: Password = "guest",  # noqa: S107
+    user: User = GUEST,
+    password: Password = GUEST,
     as_json: AsJson = False,
 ) -> None:
     """List the operator policies of a virtual host."""
@@ -117,8 +117,8 @@ def set_vhost_limits(
     *,
     vhost: VHost = "/",
     uri: Uri = URI,
-    user: User = "guest",
-    password: Password = "guest",  # noqa: S107
+    user: User = GUEST,
+    password: Password = GUEST,
 ) -> None:
     """Set max-connections or max-queues of a virtual host; others stay as they are."""
     for name, value in _object(limits).items():
@@ -130,8 +130,8 @@ def clear_vhost_limits(
     *,
     vhost: VHost = "/",
     uri: Uri = URI,
-    user: User = "guest",
-    password: Password = "guest",  # noqa: S107
+    user: User = GUEST,
+    password: Password = GUEST,
 ) -> None:
     """Remove the limits of a virtual host."""
     for name in VHOST_LIMITS:
@@ -142,8 +142,8 @@ def clear_vhost_limits(
 def list_vhost_limits(
     *,
     uri: Uri = URI,
-    user: User = "guest",
-    password: Password = "guest",  # noqa: S107
+    user: User = GUEST,
+    password: Password = GUEST,
     as_json: AsJson = False,
 ) -> None:
     """List the virtual hosts that have limits."""
@@ -156,8 +156,8 @@ def set_user_limits(
     limits: LimitsJson,
     *,
     uri: Uri = URI,
-    user: User = "guest",
-    password: Password = "guest",  # noqa: S107
+    user: User = GUEST,
+    password: Password = GUEST,
 ) -> None:
     """Set max-connections or max-channels of a user; others stay as they are."""
     for limit, value in _object(limits).items():
@@ -169,8 +169,8 @@ def clear_user_limits(
     name: UserName,
     *,
     uri: Uri = URI,
-    user: User = "guest",
-    password: Password = "guest",  # noqa: S107
+    user: User = GUEST,
+    password: Password = GUEST,
 ) -> None:
     """Remove the limits of a user."""
     for limit in USER_LIMITS:
@@ -181,8 +181,8 @@ def clear_user_limits(
 def list_user_limits(
     *,
     uri: Uri = URI,
-    user: User = "guest",
-    password: Password = "guest",  # noqa: S107
+    user: User = GUEST,
+    password: Password = GUEST,
     as_json: AsJson = False,
 ) -> None:
     """List the users who have limits."""

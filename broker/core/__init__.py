@@ -1,7 +1,7 @@
 """Core: the nouns that every room speaks.
 
-Messages and their place in a queue, destinations, field-table values, errors, the clock. No input or output, no
-configuration, nothing that knows a frame.
+Messages and their place in a queue, destinations, field-table values, patterns of names, errors, the clock. No input or
+output, no configuration, nothing that knows a frame.
 
 Decided here: names are ``bytes`` inside and ``str`` at the edges, because a look-up by a slice of the input costs
 7 ns and one after decoding 40 ns. A message is shared by its queues and immutable; what differs from queue to queue

@@ -1,26 +1,36 @@
 """Writes the topology down and reads it back."""
 
 import logging
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
+from broker.auth.access import Access
+from broker.auth.users import User, Users
 from broker.core.destination import Destination
 from broker.core.errors import AmqpError
+from broker.definitions.access_journal import (
+    AccessReader,
+    access_records,
+    permission_record,
+    topic_permission_record,
+    user_record,
+    vhost_record,
+)
+from broker.definitions.access_records import DefaultsMade, UserGone, VHostGone
 from broker.definitions.records import (
     BindingGone,
     BindingRecord,
     DefaultQueueTypeRecord,
     ExchangeGone,
     ExchangeRecord,
-    LocalRecord,
     PolicyGone,
     PolicyRecord,
     QueueGone,
     QueueRecord,
     QueueTtlRecord,
     Record,
+    TopologyRecord,
     UserLimitsRecord,
     VHostLimitsRecord,
     decode_record,
@@ -41,6 +51,7 @@ from broker.vhost.restorer import MessageRestorer
 from broker.vhost.topology import TopologyJournal
 from broker.vhost.turn import Turn
 from broker.vhost.vhost import RESERVED_PREFIX, VHost
+from broker.vhost.vhosts import VHosts
 
 LOG: Final = logging.getLogger("broker.definitions")
 
@@ -104,6 +115,34 @@ class StoredTopology(TopologyJournal):
         """Queues that are declared without a type get this one."""
         self._write(DefaultQueueTypeRecord(vhost_name, queue_type))
 
+    def vhost_changed(self, vhost: VHost) -> None:
+        """A vhost is new, or what is said about it has changed."""
+        self._write(vhost_record(vhost))
+
+    def vhost_deleted(self, vhost: VHost) -> None:
+        """A vhost is gone."""
+        self._write(VHostGone(vhost.name))
+
+    def user_changed(self, user: User) -> None:
+        """A user is new, or has another password or other tags."""
+        self._write(user_record(user))
+
+    def user_deleted(self, user: User) -> None:
+        """A user is gone."""
+        self._write(UserGone(user.name))
+
+    def permission_changed(self, access: Access) -> None:
+        """A user has another permission in a vhost, or none any more."""
+        self._write(permission_record(access))
+
+    def topic_permission_changed(self, access: Access, exchange_name: bytes) -> None:
+        """A user has another topic permission for an exchange, or none any more."""
+        self._write(topic_permission_record(access, exchange_name))
+
+    def defaults_made(self) -> None:
+        """The first start made the default user and vhost."""
+        self._write(DefaultsMade())
+
     def _write(self, record: Record) -> None:
         self._store.record_topology(encode_record(record))
 
@@ -159,9 +198,10 @@ def queue_ttl_record(queue: Queue) -> QueueTtlRecord:
     return QueueTtlRecord(queue.vhost_name, queue.name, int(queue.ttl_since_ms), int(queue.earlier_ttl_ms))
 
 
-def topology_records(turn: Turn) -> list[bytes]:
-    """The whole topology, for compacting the journal: exchanges and queues before the bindings between them."""
-    records: list[Record] = [UserLimitsRecord(user, limits.values) for user, limits in turn.user_limits.all()]
+def topology_records(turn: Turn, users: Users) -> list[bytes]:
+    """Everything, for compacting the journal: exchanges and queues before the bindings between them."""
+    records: list[Record] = list(access_records(turn.vhosts, users))
+    records.extend(UserLimitsRecord(user, limits.values) for user, limits in turn.user_limits.all())
     bindings: list[Record] = []
     for vhost in turn.vhosts.values():
         records.extend(_decisions(vhost))
@@ -194,9 +234,10 @@ def _decisions(vhost: VHost) -> list[Record]:
 
 
 class TopologyReader:
-    """Builds the vhosts' contents from what the store recovered.
+    """Builds the vhosts with their contents, and the users, from what the store recovered.
 
     Attributes:
+        access: Vhosts, users and permissions among the records.
         restorer: Puts messages back into the queues that ``apply`` has made: the sink for the store's recovery.
         exchanges: Durable exchanges that were restored.
         queues: Durable queues.
@@ -205,10 +246,11 @@ class TopologyReader:
         left_out: Records that could not be applied.
     """
 
-    def __init__(self, turn: Turn, make_vhost: Callable[[str], VHost]) -> None:
-        """Restore into the vhosts of ``turn``; ``make_vhost`` makes one that only the records know."""
+    def __init__(self, turn: Turn, vhosts: VHosts, users: Users) -> None:
+        """Restore into the vhosts of ``turn``, which ``vhosts`` makes, and into ``users``."""
         self._turn = turn
-        self._make_vhost = make_vhost
+        self._vhosts = vhosts
+        self.access = AccessReader(users, vhosts, self._vhost_of)
         self.restorer = MessageRestorer()
         self.exchanges = 0
         self.queues = 0
@@ -249,20 +291,29 @@ class TopologyReader:
         """One record. What no longer makes sense is reported and left out; the rest is kept."""
         try:
             record = decode_record(octets)
-            if isinstance(record, UserLimitsRecord):
-                self._turn.user_limits.set(record.user, Limits(record.limits))
-            else:
-                self._apply_record(record)
+            self._apply_record(record)
         except (msgspec.MsgspecError, ValueError, AmqpError, PolicyRefused) as error:
             self.left_out += 1
             LOG.error("a record of the topology was left out", extra={"reason": str(error), "octets": len(octets)})
 
-    def _apply_record(self, record: LocalRecord) -> None:
-        vhost = self._turn.vhosts.get(record.vhost)
+    def _vhost_of(self, name: str) -> VHost:
+        """The vhost of a record; records from before vhosts had their own are about ones that nothing else names."""
+        vhost = self._turn.vhosts.get(name)
         if vhost is None:
-            # Another default_vhost than on the last start: what is in the old one is not given up for that.
-            vhost = self._make_vhost(record.vhost)
+            vhost = self._vhosts.make(name)
             vhost.keeps_abandoned = True
+        return vhost
+
+    def _apply_record(self, record: Record) -> None:
+        if isinstance(record, TopologyRecord):
+            self._apply_topology(record)
+        elif isinstance(record, UserLimitsRecord):
+            self._turn.user_limits.set(record.user, Limits(record.limits))
+        else:
+            self.access.apply(record)
+
+    def _apply_topology(self, record: TopologyRecord) -> None:
+        vhost = self._vhost_of(record.vhost)
         if isinstance(record, ExchangeRecord):
             if record.log_id > 0 and record.name in vhost.exchanges:
                 vhost.delete_exchange(record.name, if_unused=False)  # the record of its end is lost
@@ -273,7 +324,7 @@ class TopologyReader:
                 record.is_auto_delete,
                 record.is_internal,
                 unpack_table(record.arguments),
-                record.log_id,
+                log_id=record.log_id,
             )
             line = delay_line_of(exchange)
             if line is not None:

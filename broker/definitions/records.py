@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 
 from broker.core.arguments import Table
+from broker.definitions.access_records import AccessRecord
 from broker.wire.octets import get_u32
 from broker.wire.tables import decode_table, encode_table, undecodable
 
@@ -123,7 +124,7 @@ class DefaultQueueTypeRecord(msgspec.Struct, array_like=True, tag="default-queue
 
 
 # What belongs to one vhost.
-LocalRecord = (
+TopologyRecord = (
     ExchangeRecord
     | ExchangeGone
     | QueueRecord
@@ -136,7 +137,7 @@ LocalRecord = (
     | VHostLimitsRecord
     | DefaultQueueTypeRecord
 )
-Record = LocalRecord | UserLimitsRecord
+Record = TopologyRecord | UserLimitsRecord | AccessRecord
 
 encode_record = msgspec.msgpack.Encoder().encode
 decode_record = msgspec.msgpack.Decoder(Record).decode

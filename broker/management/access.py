@@ -1,20 +1,23 @@
 """Who asks, and what they may see."""
 
+import asyncio
 import base64
 import binascii
 import ipaddress
+import logging
 
-from msgspec import Struct
-
-from broker.auth.users import Users
+from broker.auth.logins import FROM_AFAR, HTTP, Login, Logins
+from broker.auth.users import ADMINISTRATOR, User
 from broker.management.refusals import REALM, Refusal, not_authorised
+
+AUDIT = logging.getLogger("broker.audit")
 
 _LET_IN = frozenset({"management", "policymaker", "monitoring", "administrator"})
 _SEE_ALL = frozenset({"monitoring", "administrator"})
-_MAKE_POLICIES = frozenset({"policymaker", "administrator"})
+_POLICYMAKER = "policymaker"
 
 
-class Viewer(Struct, frozen=True):
+class Viewer:
     """A user who has logged in to the API.
 
     Attributes:
@@ -22,38 +25,64 @@ class Viewer(Struct, frozen=True):
         tags: The user's tags.
     """
 
-    name: bytes
-    tags: tuple[str, ...]
+    def __init__(self, user: User) -> None:
+        self._user = user
+        self.name = user.name
+        self.tags = tuple(user.tags)
 
     @property
     def is_monitor(self) -> bool:
         """May see everybody's connections and the node itself."""
         return not _SEE_ALL.isdisjoint(self.tags)
 
+    @property
+    def is_administrator(self) -> bool:
+        """May do everything but messaging without permission."""
+        return ADMINISTRATOR in self.tags
+
+    def may_see(self, vhost_name: str) -> bool:
+        """May look into a vhost: one that the user may enter, or any for monitors."""
+        return self.is_monitor or self._user.may_enter(vhost_name)
+
     def must_be_administrator(self) -> None:
-        """Let only administrators go on.
+        """Let only administrators pass.
 
         Raises:
             Refusal: 401.
         """
-        if "administrator" not in self.tags:
+        if not self.is_administrator:
+            AUDIT.warning("refused", extra={"by": self.name, "door": HTTP, "reason": "not an administrator"})
             raise not_authorised("Not administrator user")
 
-    def must_be_policymaker(self) -> None:
-        """Let only those go on who may set policies.
+    def must_be_policymaker(self, vhost_name: str) -> None:
+        """Let only those pass who may set policies in a vhost: administrators, and policymakers who may enter it.
 
         Raises:
             Refusal: 401.
         """
-        if _MAKE_POLICIES.isdisjoint(self.tags):
+        if not self.is_administrator and (_POLICYMAKER not in self.tags or not self._user.may_enter(vhost_name)):
+            reason = f"may not set policies in vhost {vhost_name!r}"
+            AUDIT.warning("refused", extra={"by": self.name, "door": HTTP, "reason": reason})
             raise not_authorised("User not authorised to access object")
 
 
-def log_in(users: Users, authorization: str | None, address: str | None) -> Viewer:
+class HttpLogin(Login):
+    """The login of one request."""
+
+    def __init__(self, name: bytes, host: str) -> None:
+        super().__init__(name, host, host, is_loopback(host), HTTP)
+        self.is_decided = asyncio.Event()
+
+    def decided(self) -> None:
+        """The verdict is in."""
+        self.is_decided.set()
+
+
+async def log_in(logins: Logins, authorization: str | None, address: str | None) -> Viewer:
     """The user behind an ``Authorization`` header.
 
     Args:
-        users: Everybody there is.
+        logins: Decides who comes in.
         authorization: The header; None if there was none.
         address: Where the request came from.
 
@@ -63,15 +92,17 @@ def log_in(users: Users, authorization: str | None, address: str | None) -> View
     if authorization is None:
         raise Refusal(401, "", "", headers={"WWW-Authenticate": REALM})
     name, password = _credentials(authorization)
-    # As if from this machine, so that RabbitMQ's own sentence can be given to who knows the password.
-    user = users.authenticate(name, password, is_loopback=True)
+    login = HttpLogin(name, address or "")
+    logins.begin(login, password)
+    await login.is_decided.wait()
+    if login.verdict == FROM_AFAR:
+        raise not_authorised("User can only log in via localhost")
+    user = login.user
     if user is None:
         raise Refusal(401, "not_authorized", "Not_Authorized")
-    if name in users.loopback_only and not is_loopback(address):
-        raise not_authorised("User can only log in via localhost")
     if _LET_IN.isdisjoint(user.tags):
         raise not_authorised("Not management user")
-    return Viewer(user.name, tuple(user.tags))
+    return Viewer(user)
 
 
 def _credentials(authorization: str) -> tuple[bytes, bytes]:

@@ -6,10 +6,11 @@ from typing import Final
 
 from aiohttp import web
 
-from broker.management.access import log_in
-from broker.management.changes import Changes
+from broker.management.access import Viewer, log_in
+from broker.management.account_changes import AccountChanges
 from broker.management.facts import Facts
 from broker.management.paths import segments
+from broker.management.policy_changes import PolicyChanges
 from broker.management.refusals import Refusal, not_found
 from broker.management.resources import Resources
 
@@ -94,13 +95,22 @@ class Api:
             raise not_found()
         if request.method == "OPTIONS":
             return web.Response(headers={"Allow": "GET, HEAD, OPTIONS"})
-        viewer = log_in(self._facts.context.users, request.headers.get("Authorization"), request.remote)
+        viewer = await log_in(self._facts.context.logins, request.headers.get("Authorization"), request.remote)
         if request.method not in {"GET", "HEAD"}:
-            status = Changes(self._facts, viewer).make(request.method, path[1:], await request.read())
-            return web.Response(status=status)
+            return web.Response(status=await self._change(viewer, request.method, path[1:], await request.read()))
         # The console's vhost selector comes as a header; from here on it is one more query key.
         query = {**request.query, "x-vhost": request.headers.get("x-vhost", "")}
         return _json(await Resources(self._facts, viewer, query).answer(path[1:]), 200)
+
+    async def _change(self, viewer: Viewer, method: str, path: list[bytes], body: bytes) -> int:
+        """Have whoever knows the path change what is there; the status of the answer, which has no body."""
+        status = await AccountChanges(self._facts, viewer).carry_out(method, path, body)
+        if not status:
+            status = PolicyChanges(self._facts, viewer).carry_out(method, path, body)
+        if not status:
+            allow = {"Allow": "GET, HEAD, OPTIONS"}
+            raise Refusal(405, "method_not_allowed", "This broker's API cannot change that yet", headers=allow)
+        return status
 
     def _page(self) -> str:
         metrics = "Prometheus metrics are off."

@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from broker.management.access import Viewer
+from broker.management.account_resources import AccountResources
 from broker.management.facts import Facts
 from broker.management.health import check_alarms, check_store
 from broker.management.json_values import Json
@@ -39,6 +40,8 @@ class Resources:
         Raises:
             Refusal: There is nothing there, or the query cannot be understood.
         """
+        if AccountResources.has(path):
+            return await AccountResources(self._facts, self._viewer, self._query).answer(path)
         match path:
             case [b"overview"]:
                 return self._one(overview(self._facts, self._viewer))
@@ -108,15 +111,16 @@ class Resources:
         return {"name": shown(viewer.name), "tags": list(viewer.tags), "is_internal_user": True}
 
     def _vhosts(self) -> list[VHost]:
-        """The vhosts in question: all of them, or the one that the console's selector names in a header."""
+        """The vhosts in question: all that the user may see, or the one that the console's selector names."""
         vhosts = self._facts.context.turn.vhosts
         chosen = self._query.get("x-vhost", "")
-        return [vhost for name, vhost in vhosts.items() if not chosen or name == chosen]
+        may_see = self._viewer.may_see
+        return [vhost for name, vhost in vhosts.items() if may_see(name) and (not chosen or name == chosen)]
 
     def _vhost(self, name: bytes) -> VHost:
         vhost = self._facts.context.turn.vhosts.get(shown(name))
-        if vhost is None:
-            raise not_found()
+        if vhost is None or not self._viewer.may_see(vhost.name):
+            raise not_found()  # one that the user may not enter is as if it did not exist
         return vhost
 
     def _queue(self, vhost: bytes, name: bytes) -> Json:
@@ -141,7 +145,7 @@ class Resources:
         if is_operator:
             self._viewer.must_be_administrator()
         else:
-            self._viewer.must_be_policymaker()
+            self._viewer.must_be_policymaker(shown(vhost))
         policy = self._vhost(vhost).policies.find(shown(name), is_operator)
         if policy is None:
             raise not_found()

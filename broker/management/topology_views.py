@@ -38,13 +38,13 @@ def vhost_view(facts: Facts, vhost: VHost) -> Json:
     totals.add_queues(vhost.queues.values())
     return {
         "name": vhost.name,
-        "description": "",
-        "tags": [],
+        "description": vhost.description,
+        "tags": vhost.tags,
         "default_queue_type": queue_type,
-        "metadata": {"description": "", "tags": [], "default_queue_type": queue_type},
+        "metadata": {"description": vhost.description, "tags": vhost.tags, "default_queue_type": queue_type},
         "tracing": False,
         "cluster_state": {facts.node.name: "running"},
-        "protected_from_deletion": False,
+        "protected_from_deletion": vhost.is_protected,
         "messages": totals.ready + totals.unacked,
         "messages_ready": totals.ready,
         "messages_unacknowledged": totals.unacked,

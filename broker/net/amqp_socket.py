@@ -141,7 +141,7 @@ class AmqpSocket(Transport):
         if connection.is_choked and not connection.is_held:
             connection.is_held = True
             self._transport.pause_reading()
-            if not connection.is_blocked:
+            if not connection.is_blocked and not connection.is_waiting:
                 # The socket took everything: go on when the others have had their turn.
                 self._loop.call_soon(self.resume_writing)
         self._taken += len(data)
@@ -213,7 +213,7 @@ class AmqpSocket(Transport):
         except Exception:  # noqa: BLE001 - as in data_received
             self._fail(connection)
         if connection.is_choked:
-            if not connection.is_blocked:
+            if not connection.is_blocked and not connection.is_waiting:
                 self._loop.call_soon(self.resume_writing)
         elif connection.is_held:
             connection.is_held = False
@@ -247,6 +247,11 @@ class AmqpSocket(Transport):
             if unread > UNREAD_LIMIT:
                 connection.is_held = True
                 transport.pause_reading()
+
+    def read_on(self) -> None:
+        """The verdict on the login is in."""
+        if not self._is_closing:
+            self.resume_writing()
 
     def close(self) -> None:
         """Close when everything sent has been written."""

@@ -5,8 +5,8 @@ from typing import Final, cast, final
 from mypy_extensions import i64, mypyc_attr
 
 from broker.core.arguments import Field, Table
+from broker.core.pattern import compiled_pattern
 from broker.policy.keys import MAX_NUMBER, POLICY_KEYS, UNSUPPORTED
-from broker.policy.pattern import compiled_pattern
 from broker.policy.term import printed_json
 
 LONGEST_NAME: Final = 255  # octets of a policy's name, as of every name

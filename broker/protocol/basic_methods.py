@@ -15,7 +15,7 @@ from broker.core.errors import (
 from broker.core.ids import generated_name
 from broker.protocol.channel import DISCARD, FAIL, REQUEUE, Channel
 from broker.protocol.consumer import ChannelConsumer
-from broker.protocol.names import queue_name
+from broker.protocol.names import queue_name, readable_queue
 from broker.protocol.reply_to import refuse_get
 from broker.queues.arguments import QUORUM, STREAM, integer_objection
 from broker.queues.queue import Queue
@@ -66,12 +66,13 @@ def consume(channel: Channel, reader: ArgumentReader) -> None:
     """``basic.consume``.
 
     Raises:
-        SoftError: 403 for exclusive use, 404, 405, 406 for bad arguments and for direct reply-to that is none.
+        SoftError: 403 without permission or for exclusive use, 404, 405, 406 for bad arguments and for direct reply-to
+            that is none.
         HardError: 530, the tag is in use, or too many consumers; 540, a quorum queue and a shared prefetch.
     """
     reader.short()
     name = queue_name(channel, reader.shortstr())
-    queue = channel.vhost.queue(name, channel.connection.id) if name != REPLY_TO else None
+    queue = readable_queue(channel, name) if name != REPLY_TO else None
     tag = reader.shortstr()
     bits = reader.octet()
     arguments = reader.table()
@@ -176,13 +177,13 @@ def get(channel: Channel, reader: ArgumentReader) -> None:
     """``basic.get``.
 
     Raises:
-        SoftError: 404, 405, 406 for too many unacked deliveries.
+        SoftError: 403, 404, 405, 406 for too many unacked deliveries.
         HardError: 540, answers by direct reply-to cannot be fetched.
     """
     reader.short()
     name = queue_name(channel, reader.shortstr())
     refuse_get(channel, name)
-    queue = channel.vhost.queue(name, channel.connection.id)
+    queue = readable_queue(channel, name)
     no_ack = reader.octet() & 1 != 0
     reader.end()
     if queue.kind == QUORUM and queue.is_single_active:

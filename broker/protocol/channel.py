@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final, cast, final
 
 from mypy_extensions import i64, mypyc_attr
 
+from broker.auth.access import READ
 from broker.core.counters import Counters
 from broker.core.errors import (
     CONNECTION_FORCED,
@@ -55,6 +56,7 @@ class Channel:
         connection: The connection it is multiplexed on.
         number: Its number there.
         vhost: Where it declares, binds, publishes and consumes.
+        access: What its user may do there.
         state: One of the channel states.
         expects: The frame it wants next.
         consumers: By consumer tag.
@@ -77,6 +79,7 @@ class Channel:
         self.expects: i64 = EXPECT_METHOD
         self._publisher: Final = publisher
         self.vhost: Final = publisher.vhost
+        self.access: Final = publisher.access
         self._outbox: Final = outbox
         self._counters: Final[Counters] = publisher.vhost.counters
         self._alarms: Final[Alarms] = connection.context.alarms
@@ -411,12 +414,20 @@ class Channel:
             raise SoftError(PRECONDITION_FAILED, text, names_method=False)
 
     def cancel_by_broker(self, consumer: ChannelConsumer) -> None:
-        """The queue of ``consumer`` is gone: drop it, and tell a client that asked to be told."""
+        """The queue is gone or may not be read any more: drop the consumer, and tell a client that asked to be told."""
         self.consumers.pop(consumer.tag, None)
         connection = self.connection
         if connection.wants_cancel_notify:
             self._outbox.method(self.number, BASIC_CANCEL, consumer.tag_octets + b"\x01")
             connection.touch()
+
+    def cancel_unreadable(self) -> None:
+        """The user's rights have changed: cancel the consumers of queues that may no longer be read."""
+        for consumer in list(self.consumers.values()):
+            if not self.access.allows(READ, consumer.queue.name):
+                consumer.queue.remove_consumer(consumer)
+                self.cancel_by_broker(consumer)
+                self.vhost.consumer_left(consumer.queue)
 
     # --- settlement
 

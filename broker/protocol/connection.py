@@ -6,9 +6,11 @@ from typing import Final, final
 from librt.strings import read_i32_be, read_i64_be
 from mypy_extensions import i64, mypyc_attr
 
+from broker.auth.logins import WAITING
 from broker.auth.users import User
 from broker.core.arguments import Table, erlang_octets
 from broker.core.errors import (
+    ACCESS_REFUSED,
     CHANNEL_ERROR,
     COMMAND_INVALID,
     CONNECTION_FORCED,
@@ -25,7 +27,7 @@ from broker.policy.limits import MAX_CHANNELS
 from broker.protocol.channel import Channel
 from broker.protocol.context import Context
 from broker.protocol.dispatch import dispatch
-from broker.protocol.handshake import open_connection, start_ok, start_payload, tune_ok
+from broker.protocol.handshake import ConnectionLogin, end_login, open_connection, start_ok, start_payload, tune_ok
 from broker.protocol.heartbeat import Heartbeat
 from broker.protocol.input import Input
 from broker.protocol.states import (
@@ -81,6 +83,7 @@ from broker.wire.outbox import Outbox
 from broker.wire.tables import undecodable
 
 LOG: Final = logging.getLogger("broker.connection")
+AUDIT: Final = logging.getLogger("broker.audit")
 
 # Octets that may wait in the outbox and in the socket's buffer before deliveries go elsewhere or stay in their queue.
 OUTBOX_LIMIT: Final = 262_144
@@ -112,12 +115,14 @@ class Connection(Outlet):
         state: One of the connection states.
         channels: Open and closing channels by number.
         client_properties: As ``connection.start-ok`` had them.
+        login: What it said in ``connection.start-ok``, and the verdict on it; None before.
         user: Who logged in; None before.
         exclusive_queues: Queues that go when it goes.
         is_blocked: Its peer does not read: the socket's buffer is full.
         is_held: We do not read from it, because it does not read our answers; so its silence proves nothing.
         is_choked: It was answered with more than the outbox should hold, so the rest of what it said waits
-            until ``resume``.
+            until ``resume``; or ``is_waiting``.
+        is_waiting: Its password is being checked, and nothing more is read until the verdict.
         has_published: It has sent at least one message.
         has_channel_qos: ``basic.qos`` without global reaches running consumers as well.
         wants_cancel_notify: The client asked to be told when a queue it consumes from is deleted.
@@ -166,6 +171,8 @@ class Connection(Outlet):
         self._recent: Channel | None = None
         self._recent_number: i64 = -1
         # what the handshake agrees on
+        self.login: ConnectionLogin | None = None
+        self.is_waiting: bool = False
         self.user: User | None = None
         self.user_name: bytes = b""
         self.mechanism: bytes = b""
@@ -381,6 +388,22 @@ class Connection(Outlet):
         else:
             self._hang_up()
 
+    def await_verdict(self) -> None:
+        """The password is being checked: what the peer says meanwhile is left until ``resume``."""
+        self.is_waiting = True
+        self.is_choked = True
+
+    def _end_waiting(self) -> None:
+        """The verdict is in."""
+        self.is_waiting = False
+        self._number = 0
+        self._turn.begin()
+        try:
+            end_login(self)
+        except HardError as refusal:
+            self._refuse(refusal)
+        self._turn.finish()
+
     def _closed_by_client(self, reader: ArgumentReader) -> None:
         code = reader.short()
         text = reader.shortstr()
@@ -474,6 +497,16 @@ class Connection(Outlet):
         arguments = self._close_arguments(refusal)
         channel.close()
         channel.state = CHANNEL_CLOSING
+        if refusal.reply_code == ACCESS_REFUSED:
+            AUDIT.warning(
+                "refused",
+                extra={
+                    "by": self.user_name,
+                    "peer": self.peer,
+                    "vhost": self.vhost_name,
+                    "reason": refusal.explanation,
+                },
+            )
         LOG.warning(
             "channel closed",
             extra={"peer": self.peer, "channel": int(self._number), "reason": refusal.reply_text},
@@ -563,9 +596,12 @@ class Connection(Outlet):
         self.is_blocked = True
 
     def resume(self) -> None:
-        """The socket takes octets again."""
+        """The socket takes octets again, or the verdict on the login is in."""
         self.is_blocked = False
-        if self.is_choked:
+        login = self.login
+        if self.is_waiting and login is not None and login.verdict != WAITING and self.state == AWAIT_START_OK:
+            self._end_waiting()
+        if self.is_choked and not self.is_waiting:
             self.is_choked = False
             self.feed(b"")
         if self._was_full:

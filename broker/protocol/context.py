@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
+from broker.auth.access import Access
+from broker.auth.logins import Logins
 from broker.auth.users import Users
 from broker.core.arguments import Table
 from broker.core.clock import Clock
@@ -82,6 +84,8 @@ class Context:
     Attributes:
         turn: Brings every chunk to its end.
         users: Who may log in.
+        logins: Decides who comes in.
+        anonymous_user: Who comes in without a password by the mechanism ANONYMOUS; empty: it is not offered.
         limits: What a peer may ask for.
         clock: For deadlines.
         counters: Totals.
@@ -100,6 +104,8 @@ class Context:
     ) -> None:
         self.turn: Final = turn
         self.users: Final = users
+        self.logins: Final = Logins(users, clock)
+        self.anonymous_user: bytes = b""
         self.limits: Final = limits
         self.clock: Final = clock
         self.counters: Final[Counters] = turn.counters
@@ -110,7 +116,7 @@ class Context:
         self.open_count: i64 = 0
         self.is_stopping: bool = False
         self._last_id: i64 = 0
-        self._publishers: Final[dict[tuple[str, bytes], Publisher]] = {}
+        self._publishers: Final[dict[Access, Publisher]] = {}
 
     def next_connection_id(self) -> i64:
         """A number that no connection of this run has had."""
@@ -141,11 +147,14 @@ class Context:
                 found.append(connection)
         return found
 
-    def publisher(self, vhost_name: str, user_name: bytes) -> Publisher:
+    def publisher(self, access: Access) -> Publisher:
         """The publisher, and with it the route cache, that all connections of one user to one vhost share."""
-        key = (vhost_name, user_name)
-        publisher = self._publishers.get(key)
+        publisher = self._publishers.get(access)
         if publisher is None:
-            publisher = Publisher(self.turn.vhosts[vhost_name], user_name, self.limits.tables)
-            self._publishers[key] = publisher
+            publisher = Publisher(self.turn.vhosts[access.vhost_name], access, self.limits.tables)
+            self._publishers[access] = publisher
         return publisher
+
+    def forget_publisher(self, access: Access) -> None:
+        """The user or the vhost is gone, and so are the connections."""
+        self._publishers.pop(access, None)

@@ -1,12 +1,17 @@
-"""From connection.start to connection.open-ok. AMQP 0-9-1 §1.4.2, with RabbitMQ's limits and texts."""
+"""From connection.start to connection.open-ok. AMQP 0-9-1 §1.4.2, with RabbitMQ's limits and texts.
+
+A password is checked elsewhere and takes its time: the verdict may be there when ``start_ok`` returns, or the
+connection waits for it and reads nothing meanwhile.
+"""
 
 import logging
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, cast, final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from broker.auth.external import EXTERNAL
-from broker.auth.sasl import MECHANISMS, read_response
+from broker.auth.logins import WAITING, Login
+from broker.auth.sasl import ANONYMOUS, MECHANISMS, read_response
 from broker.core.arguments import Field, Table, octets
 from broker.core.errors import ACCESS_REFUSED, NOT_ALLOWED, HardError
 from broker.policy.limits import MAX_CONNECTIONS
@@ -24,19 +29,39 @@ if TYPE_CHECKING:
     from broker.protocol.connection import Connection
 
 LOG: Final = logging.getLogger("broker.connection")
+AUDIT: Final = logging.getLogger("broker.audit")
+
+
+@final
+@mypyc_attr(native_class=True)
+class ConnectionLogin(Login):
+    """The login of one connection."""
+
+    def __init__(self, connection: "Connection", name: bytes) -> None:
+        peer = connection.peer
+        door = f"amqp {connection.mechanism.decode('utf-8', 'replace')}"
+        super().__init__(name, peer.rpartition(":")[0], peer, connection.is_loopback, door)
+        self._connection: Final = connection
+
+    def decided(self) -> None:
+        if self._connection.is_waiting:
+            self._connection.transport.read_on()
 
 
 def start_payload(connection: "Connection") -> bytes:
     """Arguments of connection.start: version 0-9, who we are, mechanisms, locales."""
     mechanisms = MECHANISMS
+    context = connection.context
     tls = connection.tls
     if tls is not None and tls.has_external:
-        mechanisms = MECHANISMS + b" " + EXTERNAL  # whether or not there is a certificate, as RabbitMQ does
-    return b"\x00\x09" + encode_table(connection.context.server_properties) + longstr(mechanisms) + longstr(b"en_US")
+        mechanisms += b" " + EXTERNAL  # whether or not there is a certificate, as RabbitMQ does
+    if context.anonymous_user:
+        mechanisms += b" " + ANONYMOUS
+    return b"\x00\x09" + encode_table(context.server_properties) + longstr(mechanisms) + longstr(b"en_US")
 
 
 def start_ok(connection: "Connection", reader: ArgumentReader) -> None:
-    """The client says who it is.
+    """The client says who it is. The connection goes on when the verdict is in, which may be at once.
 
     Raises:
         HardError: 403, refused. The connection tells it only to clients that asked to be told.
@@ -53,24 +78,57 @@ def start_ok(connection: "Connection", reader: ArgumentReader) -> None:
     context = connection.context
     is_py_amqp = text_of(properties.get(b"product")) == b"py-amqp"
     connection.has_channel_qos = is_py_amqp and context.limits.has_py_amqp_qos
+    wants_close = _is_true(capabilities.get(b"authentication_failure_close"))
+    mechanism = connection.mechanism
     tls = connection.tls
-    credentials = read_response(connection.mechanism, response)
-    if tls is not None and tls.has_external and connection.mechanism == EXTERNAL:
-        connection.user_name = tls.login
-        connection.wants_close_on_refusal = _is_true(capabilities.get(b"authentication_failure_close"))
-        if tls.login:
-            connection.user = context.users.named(tls.login, is_loopback=connection.is_loopback)
-    elif credentials is not None:
-        connection.user_name = credentials.name
-        connection.wants_close_on_refusal = _is_true(capabilities.get(b"authentication_failure_close"))
-        connection.user = context.users.authenticate(
-            credentials.name, credentials.password, is_loopback=connection.is_loopback
-        )
-    if connection.user is None:
-        context.counters.logins_failed += 1
-        mechanism = connection.mechanism.decode("utf-8", "replace")
-        text = f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
-        raise HardError(ACCESS_REFUSED, text, names_method=False)
+    if tls is not None and tls.has_external and mechanism == EXTERNAL:
+        connection.wants_close_on_refusal = wants_close
+        login = _login(connection, tls.login)
+        context.logins.admit(login)
+    elif mechanism == ANONYMOUS and context.anonymous_user:
+        connection.wants_close_on_refusal = wants_close
+        login = _login(connection, context.anonymous_user)
+        context.logins.admit(login)
+    else:
+        credentials = read_response(mechanism, response)
+        if credentials is None:
+            raise _refusal(connection)
+        connection.wants_close_on_refusal = wants_close
+        login = _login(connection, credentials.name)
+        context.logins.begin(login, credentials.password)
+    if login.verdict == WAITING:
+        connection.await_verdict()
+    else:
+        end_login(connection)
+
+
+def _login(connection: "Connection", name: bytes) -> ConnectionLogin:
+    login = ConnectionLogin(connection, name)
+    connection.user_name = name
+    connection.login = login
+    return login
+
+
+def _refusal(connection: "Connection") -> HardError:
+    connection.context.counters.logins_failed += 1
+    mechanism = connection.mechanism.decode("utf-8", "replace")
+    text = f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
+    return HardError(ACCESS_REFUSED, text, names_method=False)
+
+
+def end_login(connection: "Connection") -> None:
+    """The verdict is in.
+
+    Raises:
+        HardError: 403, refused. The connection tells it only to clients that asked to be told.
+    """
+    login = connection.login
+    assert login is not None
+    user = login.user
+    if user is None:
+        raise _refusal(connection)
+    connection.user = user
+    context = connection.context
     context.counters.logins_succeeded += 1
     limits = context.limits
     tune = u16(limits.channel_max) + u32(limits.frame_max) + u16(limits.heartbeat_s)
@@ -116,7 +174,7 @@ def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
     """The client chooses a vhost.
 
     Raises:
-        HardError: 530, no such vhost, or too many connections.
+        HardError: 530, no such vhost, one that the user may not enter, or too many connections.
     """
     name = reader.shortstr().decode("utf-8")
     reader.shortstr()
@@ -128,9 +186,18 @@ def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
     limit = context.limits.max_connections
     if limit > 0 and context.open_count >= limit:
         raise HardError(NOT_ALLOWED, f"connection refused: node connection limit ({limit}) is reached")
+    user = connection.user
+    assert user is not None
+    if not user.may_enter(name):
+        user_name = user.name.decode("utf-8", "replace")
+        AUDIT.warning(
+            "vhost refused",
+            extra={"user": user_name, "peer": connection.peer, "vhost": name, "reason": "no permission"},
+        )
+        raise HardError(NOT_ALLOWED, f"access to vhost '{name}' refused for user '{user_name}'")
     _check_limits(connection, name)
     connection.vhost_name = name
-    connection.publisher = context.publisher(name, connection.user_name)
+    connection.publisher = context.publisher(user.access(name))
     context.open_count += 1
     connection.enter(RUNNING)
     connection.outbox.method(0, CONNECTION_OPEN_OK, b"\x00")

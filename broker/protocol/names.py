@@ -1,7 +1,9 @@
 """Names as a channel's methods give them."""
 
+from broker.auth.access import READ
 from broker.core.errors import NOT_FOUND, SoftError
 from broker.protocol.channel import Channel
+from broker.queues.queue import Queue
 
 
 def stripped(name: bytes) -> bytes:
@@ -22,3 +24,13 @@ def queue_name(channel: Channel, name: bytes) -> bytes:
     if channel.last_queue is None:
         raise SoftError(NOT_FOUND, "no previously declared queue")
     return channel.last_queue
+
+
+def readable_queue(channel: Channel, name: bytes) -> Queue:
+    """The queue of that name, to be consumed from, got from or purged.
+
+    Raises:
+        SoftError: 403 before anything is said of whether it exists, 404, 405.
+    """
+    channel.access.check_queue(READ, name)
+    return channel.vhost.queue(name, channel.connection.id)

@@ -1,10 +1,12 @@
 """The class queue. AMQP 0-9-1 §1.7."""
 
+from broker.auth.access import CONFIGURE, WRITE
 from broker.core.destination import resource_text
 from broker.core.errors import NOT_FOUND, NOT_IMPLEMENTED, PRECONDITION_FAILED, HardError, SoftError
+from broker.protocol.audit import bindings_changed, topology_changed
 from broker.protocol.channel import Channel
-from broker.protocol.exchange_methods import refuse_default
-from broker.protocol.names import queue_name, stripped
+from broker.protocol.exchange_methods import check_source, refuse_default
+from broker.protocol.names import queue_name, readable_queue, stripped
 from broker.protocol.reply_to import check_requester, is_reply_name, refuse_binding
 from broker.queues.arguments import QUORUM, STREAM
 from broker.queues.queue import Queue
@@ -37,13 +39,19 @@ def declare(channel: Channel, reader: ArgumentReader) -> None:
         if bits & 16 == 0:
             channel.answer(QUEUE_DECLARE_OK, shortstr(name) + u32(0) + u32(1))
         return
+    vhost = channel.vhost
     if bits & 1:
-        queue = channel.vhost.queue(name, connection.id)
+        channel.access.check_any("queue", name)
+        queue = vhost.queue(name, connection.id)
         queue.bring_up_to_date()
         queue.renew_lease()
     else:
         is_exclusive = bits & 4 != 0
-        queue = channel.vhost.declare_queue(name, bits & 2 != 0, is_exclusive, bits & 8 != 0, arguments, connection.id)
+        before = vhost.version
+        queue = vhost.declare_queue(
+            name, bits & 2 != 0, is_exclusive, bits & 8 != 0, arguments, connection.id, channel.access
+        )
+        topology_changed(channel, before, "queue declared", queue)
         if is_exclusive:
             connection.exclusive_queues[queue.name] = queue
     channel.last_queue = queue.name
@@ -69,14 +77,19 @@ def bind(channel: Channel, reader: ArgumentReader) -> None:
     if not given_name and not key:
         key = name
     refuse_binding(name)
-    refuse_default(exchange_name)
     vhost = channel.vhost
+    channel.access.check_queue(WRITE, name)
+    refuse_default(exchange_name)
+    check_source(channel.access, exchange_name, vhost.find_exchange(exchange_name), key)
     source = vhost.exchange(exchange_name)
     queue = vhost.queues.get(name)
     if queue is None:
         raise SoftError(NOT_FOUND, f"no {resource_text('queue', name, vhost.name)}")
     source.check_binding(key, arguments)
-    vhost.bind(source, vhost.queue(name, channel.connection.id), key, arguments)
+    vhost.queue(name, channel.connection.id)
+    before = vhost.version
+    vhost.bind(source, queue, key, arguments)
+    bindings_changed(channel, before, "bound", source, queue, key)
     if bits & 1 == 0:
         channel.answer(QUEUE_BIND_OK, b"")
 
@@ -97,11 +110,16 @@ def unbind(channel: Channel, reader: ArgumentReader) -> None:
     if not given_name and not key:
         key = name
     refuse_binding(name)
-    refuse_default(exchange_name)
     vhost = channel.vhost
+    channel.access.check_queue(WRITE, name)
+    refuse_default(exchange_name)
     source = vhost.find_exchange(exchange_name)
+    check_source(channel.access, exchange_name, source, key)
     if source is not None and name in vhost.queues:
-        vhost.unbind(source, vhost.queue(name, channel.connection.id), key, arguments)
+        queue = vhost.queue(name, channel.connection.id)
+        before = vhost.version
+        vhost.unbind(source, queue, key, arguments)
+        bindings_changed(channel, before, "unbound", source, queue, key)
     channel.answer(QUEUE_UNBIND_OK, b"")
 
 
@@ -112,7 +130,7 @@ def purge(channel: Channel, reader: ArgumentReader) -> None:
         SoftError: 404, 405.
     """
     reader.short()
-    queue = _queue(channel, reader)
+    queue = readable_queue(channel, queue_name(channel, reader.shortstr()))
     bits = reader.octet()
     reader.end()
     count = queue.purge(channel.connection.context.unacked_of(queue))
@@ -130,13 +148,17 @@ def delete(channel: Channel, reader: ArgumentReader) -> None:
     name = queue_name(channel, stripped(reader.shortstr()))
     bits = reader.octet()
     reader.end()
+    channel.access.check_queue(CONFIGURE, name)
     count = 0
-    if name in channel.vhost.queues:
-        queue = channel.vhost.queue(name, channel.connection.id)
+    vhost = channel.vhost
+    if name in vhost.queues:
+        queue = vhost.queue(name, channel.connection.id)
         queue.bring_up_to_date()
         _check_conditions(queue, if_unused=bits & 1 != 0, if_empty=bits & 2 != 0)
         channel.connection.exclusive_queues.pop(name, None)
-        count = channel.vhost.delete_queue(queue)
+        before = vhost.version
+        count = vhost.delete_queue(queue)
+        topology_changed(channel, before, "queue deleted", queue)
     if bits & 4 == 0:
         channel.answer(QUEUE_DELETE_OK, u32(count))
 
@@ -152,7 +174,3 @@ def _check_conditions(queue: Queue, *, if_unused: bool, if_empty: bool) -> None:
         raise SoftError(PRECONDITION_FAILED, f"{queue} not empty")
     if if_unused and queue.consumers:
         raise SoftError(PRECONDITION_FAILED, f"{queue} in use")
-
-
-def _queue(channel: Channel, reader: ArgumentReader) -> Queue:
-    return channel.vhost.queue(queue_name(channel, reader.shortstr()), channel.connection.id)

@@ -11,6 +11,10 @@ class Transport:
         """Write the parts in order, with one system call if the socket takes them."""
         raise NotImplementedError
 
+    def read_on(self) -> None:
+        """The connection waited for the verdict on its login, and it is in: call its ``resume``."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Close when everything sent has been written."""
         raise NotImplementedError

@@ -17,12 +17,13 @@ from broker.routing.random_choice import RandomExchange
 from broker.routing.recent_history import RecentHistoryExchange
 from broker.routing.topic import TopicExchange
 
+TOPIC: Final = b"topic"
 # In the order in which they are listed.
 KINDS: Final[list[bytes]] = [
     b"direct",
     b"fanout",
     b"headers",
-    b"topic",
+    TOPIC,
     b"x-consistent-hash",
     b"x-delayed-message",
     b"x-local-random",

@@ -16,14 +16,14 @@ from broker.net.door import Door
 from broker.net.listener import AmqpListeners, bound_port
 from broker.net.tls import TlsError
 from broker.server.banner import StartReport, announce
-from broker.server.engine import Engine
+from broker.server.engine import Engine, ExposureError
 from broker.server.heart import Heart
 from broker.server.logs import set_up_logging
 from broker.server.notify import ServiceManager
+from broker.server.password_workers import PasswordWorkers
 from broker.server.resources import ResourceMonitor
 from broker.server.tls_files import TlsFiles
 from broker.server.web import WebPorts
-from broker.settings.exposure import bind_refusal
 from broker.settings.model import OFF, Settings
 from broker.store.errors import StoreError
 
@@ -38,10 +38,6 @@ GC_THRESHOLD = 100_000
 def run(settings: Settings) -> int:
     """Serve until a signal comes. Returns the exit code of the process: 0 after an orderly stop."""
     set_up_logging(settings.log.level, settings.log.format)
-    refusal = bind_refusal(settings, [settings.default_user])
-    if refusal is not None:
-        LOG.critical("not started", extra={"reason": refusal})
-        return EXIT_FAILED
     _raise_file_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if settings.uvloop else None) as runner:
         return runner.run(Daemon(settings).serve())
@@ -75,7 +71,7 @@ class Daemon:
         gc.disable()  # a million recovered messages hold no garbage; looking through them again and again takes long
         try:
             engine = Engine(self._settings)
-        except StoreError as error:
+        except (StoreError, ExposureError) as error:
             LOG.critical("not started", extra={"reason": str(error)})
             return EXIT_FAILED
         settings = self._settings
@@ -83,6 +79,8 @@ class Daemon:
         monitor = ResourceMonitor(engine.context.alarms, machine, settings.limits, settings.store.segment_bytes)
         monitor.look(engine.context.clock.monotonic_s())  # before the first client can publish
         heart = Heart(engine.context, self._stop_wanted.set, monitor)
+        workers = PasswordWorkers()
+        engine.context.logins.checker = workers
         web = WebPorts(settings, engine, tls_files, heart.attend)
         self._catch_signals(tls_files)
         try:
@@ -91,6 +89,7 @@ class Daemon:
             LOG.critical("not started", extra={"reason": f"cannot listen: {error}"})
             self._close_ports()
             await web.close()
+            await workers.stop()
             await heart.stop()
             engine.close()
             return EXIT_FAILED
@@ -99,7 +98,7 @@ class Daemon:
         gc.set_threshold(GC_THRESHOLD, 50, 50)
         gc.enable()
         await self._stop_wanted.wait()
-        return await self._close(engine, heart, web)
+        return await self._close(engine, heart, web, workers)
 
     async def _open(self, engine: Engine, heart: Heart, web: WebPorts, tls_files: TlsFiles) -> None:
         settings = self._settings
@@ -149,7 +148,7 @@ class Daemon:
         for port in self._ports:
             port.close()
 
-    async def _close(self, engine: Engine, heart: Heart, web: WebPorts) -> int:
+    async def _close(self, engine: Engine, heart: Heart, web: WebPorts, workers: PasswordWorkers) -> int:
         """Stop accepting, close the clients with 320, sync, let go of the data directory."""
         self._manager.stopping()
         self._close_ports()
@@ -168,6 +167,7 @@ class Daemon:
         for connection in list(connections.values()):
             connection.transport.close()
         await web.close()
+        await workers.stop()
         await heart.stop()
         try:
             engine.close()

@@ -6,29 +6,35 @@ import socket
 from pathlib import Path
 
 from broker import __version__
-from broker.auth.users import User, Users
+from broker.auth.access import Permission
+from broker.auth.passwords import hashed
+from broker.auth.users import ADMINISTRATOR, Users
 from broker.core.arguments import Table, boolean, longstr, table
 from broker.core.clock import Clock
 from broker.core.counters import Counters
 from broker.definitions.journal import StoredTopology, TopologyReader
 from broker.definitions.stop_index import LEAST_BYTES, apply_index, take_index, write_index
+from broker.metrics.text import shown
+from broker.protocol.administration import Administration
 from broker.protocol.context import ConnectionLimits, Context
 from broker.protocol.interceptor import KEEP, OFF, OVERWRITE, Interceptor
 from broker.queues.agenda import Agenda
 from broker.queues.queue import ClassicQueue
 from broker.queues.window import MemoryWindow
+from broker.settings.exposure import bind_refusal
 from broker.settings.model import Settings
 from broker.store.files import Files
 from broker.store.limits import StoreLimits
 from broker.store.spool import Spool
 from broker.store.store import Store
 from broker.vhost.delay_line import delay_line_of
-from broker.vhost.topology import TopologyJournal
 from broker.vhost.turn import Turn
-from broker.vhost.vhost import LogIds, VHost
+from broker.vhost.vhosts import VHosts
 from broker.wire.tables import TableLimits
 
 LOG = logging.getLogger("broker.server")
+
+BY_SETTINGS = b"the settings"  # who made the first user, for the audit log
 
 CAPABILITIES = (
     b"publisher_confirms",
@@ -43,11 +49,16 @@ CAPABILITIES = (
 )
 
 
+class ExposureError(Exception):
+    """The settings would show the broker to a network without a password worth the name."""
+
+
 class Engine:
     """The broker without its ports and timers.
 
     Attributes:
         context: What every connection shares.
+        administration: Changes users, vhosts and permissions.
         turn: Brings every chunk of input to its end.
         store: The durable state.
         recovered: Kinds of things found on disk and how many of each.
@@ -58,6 +69,7 @@ class Engine:
 
         Raises:
             StoreError: The directory is another process's, newer than this version, or cannot be read or written.
+            ExposureError: The ports would be open to a network with nobody but guest to guard them.
         """
         store_limits = StoreLimits(segment_bytes=settings.store.segment_bytes, log_bytes=settings.store.log_bytes)
         clock = Clock()
@@ -67,23 +79,34 @@ class Engine:
         agenda.window = MemoryWindow()
         counters = Counters()
         self.turn = Turn(clock, agenda, self.store, counters)
-        self._log_ids = LogIds()
-        self._make_vhost(settings.default_vhost)
-        self.recovered = self._recover()
+        self._vhosts = VHosts(self.turn)
+        users = Users([name.encode() for name in settings.loopback_users])
+        self.context = Context(self.turn, users, _limits(settings), clock, server_properties(settings))
+        self.context.anonymous_user = settings.auth.anonymous_user.encode()
+        journal = StoredTopology(self.store)
+        self.administration = Administration(self.context, self._vhosts, journal, settings.auth.new_passwords)
+        reader = TopologyReader(self.turn, self._vhosts, users)
+        self.recovered = self._recover(reader)
+        # Before a first start makes its user: the next one, with a better name, is to be the first one then.
+        is_first_start = reader.access.is_first_start
+        names = [settings.default_user] if is_first_start else [shown(name) for name in users.by_name]
+        refusal = bind_refusal(settings, names)
+        if refusal is not None:
+            self.store.close()
+            raise ExposureError(refusal)
+        # From here on changes are new ones: the first turn may find that a queue's lease has run out.
+        self._vhosts.write_to(journal)
+        self.turn.begin()
+        if is_first_start:
+            self._make_defaults(settings)
+        self.turn.finish()
         counters.queues_deleted = 0  # deletions that were only read back
-        self.context = Context(self.turn, _users(settings), _limits(settings), clock, server_properties(settings))
         self.context.interceptor = _interceptor(settings)
+        if settings.default_user.encode() not in users.by_name:
+            LOG.info("default_user is not used: the data directory has users of its own")
 
-    def _make_vhost(self, name: str) -> VHost:
-        """A vhost that writes nothing down yet."""
-        turn = self.turn
-        vhost = VHost(name, turn.agenda, self.store, turn.counters, self._log_ids, TopologyJournal())
-        turn.vhosts[name] = vhost
-        return vhost
-
-    def _recover(self) -> dict[str, int]:
+    def _recover(self, reader: TopologyReader) -> dict[str, int]:
         store = self.store
-        reader = TopologyReader(self.turn, self._make_vhost)
         recovered = store.recover_topology()
         spool_directory = f"{store.directory.path}/spool"
         index = take_index(store, spool_directory, int(recovered.journal_batch))
@@ -99,13 +122,8 @@ class Engine:
         reader.finish(recovered)
         for sentence in recovered.report:
             LOG.warning("recovery", extra={"found": sentence})
-        self._log_ids.last = max(self._log_ids.last, recovered.highest_log_id)
-        # From here on changes are new ones: the first turn may find that a queue's lease has run out.
-        for vhost in self.turn.vhosts.values():
-            vhost.journal = StoredTopology(self.store)
-        self.turn.journal = StoredTopology(self.store)
-        self.turn.begin()
-        self.turn.finish()
+        log_ids = self._vhosts.log_ids
+        log_ids.last = max(log_ids.last, recovered.highest_log_id)
         return {
             "queues": reader.queues,
             "messages": reader.messages if index is None else index.message_count(),
@@ -148,15 +166,26 @@ class Engine:
                     for queue in vhost.queues.values()
                     if queue.is_durable and isinstance(queue, ClassicQueue)
                 ]
-                write_index(store, spool, queues, int(self._log_ids.last), index_from_bytes)
+                write_index(store, spool, queues, int(self._vhosts.log_ids.last), index_from_bytes)
         finally:
             store.close()
 
+    def _make_defaults(self, settings: Settings) -> None:
+        """The first start: the default vhost, and an administrator with all rights in every vhost there is.
 
-def _users(settings: Settings) -> Users:
-    users = Users([name.encode() for name in settings.loopback_users])
-    users.add(User(settings.default_user.encode(), settings.default_pass.encode(), ["administrator"]))
-    return users
+        A data directory from before users were stored may hold several, which one user had to himself.
+        """
+        name = settings.default_user.encode()
+        administration = self.administration
+        for vhost in self.turn.vhosts.values():
+            administration.describe_vhost(vhost, "", [], BY_SETTINGS)
+        if settings.default_vhost not in self.turn.vhosts:
+            administration.create_vhost(settings.default_vhost, "", [], BY_SETTINGS)
+        password = hashed(settings.default_pass.encode(), administration.new_passwords)
+        administration.put_user(name, password, [ADMINISTRATOR], BY_SETTINGS)
+        for vhost_name in self.turn.vhosts:
+            administration.permit(name, vhost_name, Permission(".*", ".*", ".*"), BY_SETTINGS)
+        administration.end_first_start()
 
 
 def _limits(settings: Settings) -> ConnectionLimits:

@@ -159,6 +159,7 @@ class Heart(Attendant):
         self._ticking = self._loop.call_later(TICK_S, self._tick)
         now_s = self._context.clock.monotonic_s()
         self.look_for_room()
+        self._context.logins.tick(now_s)
         self._turn.begin()
         for connection in list(self._context.connections.values()):
             connection.tick(now_s)
@@ -199,7 +200,7 @@ class Heart(Attendant):
             return
         try:
             if self._sync is None and store.journal_garbage > store.limits.journal_garbage_bytes:
-                store.compact_journal(topology_records(self._turn))
+                store.compact_journal(topology_records(self._turn, self._context.users))
             if self._retire is None and store.is_retire_due:
                 self._retire = store.begin_retire()
                 self._retire_worker.submit(self._retire.run).add_done_callback(

@@ -51,7 +51,7 @@ class WebPorts:
             started_s=engine.context.clock.monotonic_s(),
         )
         self.listeners: list[Listener] = []
-        facts = Facts(engine.context, node, self.listeners, attend)
+        facts = Facts(engine.context, node, self.listeners, engine.administration, attend)
         scraper = Scraper(engine.turn, facts.peers, node, Machine(settings.data_dir), engine.context.clock)
         self._api = api_app(facts, settings.http.max_body_bytes)
         self._metrics = metrics_app(scraper)

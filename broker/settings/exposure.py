@@ -20,8 +20,7 @@ def is_loopback(address: str) -> bool:
 def bind_refusal(settings: Settings, user_names: Collection[str]) -> str | None:
     """Why the broker must not listen where it was told to; None if it may.
 
-    Call it when the users are known (after recovery, or with ``[settings.default_user]`` on an empty data directory)
-    and before the first port is opened.
+    Call it when the users are known: after recovery, or with the default user that a first start is about to make.
 
     Args:
         settings: The settings of this process.

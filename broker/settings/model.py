@@ -11,6 +11,7 @@ OFF: Final = -1
 """The value of a port that is not to be opened; written ``"off"`` in the file, the environment and the flags."""
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+PasswordAlgorithm = Literal["argon2id", "rabbit_password_hashing_sha256", "rabbit_password_hashing_sha512"]
 LogFormat = Literal["text", "json", "auto"]
 Interception = Literal["off", "keep", "overwrite"]
 TlsVersion = Literal["1.2", "1.3"]
@@ -227,6 +228,27 @@ class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = True
 
 
+class AuthSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How users prove who they are."""
+
+    anonymous_user: Annotated[
+        str,
+        Meta(
+            max_length=255,
+            description="Whom clients become by the mechanism ANONYMOUS, without a password; empty: not offered.",
+        ),
+    ] = ""
+    new_passwords: Annotated[
+        PasswordAlgorithm,
+        Meta(
+            description=(
+                "How new passwords are hashed. argon2id is by far the hardest to break; the others can also be moved "
+                "to a RabbitMQ."
+            )
+        ),
+    ] = "argon2id"
+
+
 class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """When publishers are refused to protect the machine. Consumers go on."""
 
@@ -314,11 +336,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=OFF, le=65535, description='Prometheus metrics. 0 for any free port, "off" for none.')
     ] = 15692
     default_user: Annotated[
-        str, Meta(min_length=1, max_length=255, description="The administrator, for now the only user.")
+        str,
+        Meta(min_length=1, max_length=255, description="The administrator that the first start makes. Not read later."),
     ] = "guest"
-    default_pass: Annotated[str, Meta(min_length=1, max_length=1024, description="That user's password.")] = "guest"  # noqa: S105 - RabbitMQ's default, usable from loopback only
+    default_pass: Annotated[str, Meta(min_length=1, max_length=1024, description="That user's first password.")] = (
+        "guest"  # noqa: S105 - RabbitMQ's default, usable from loopback only
+    )
     default_vhost: Annotated[
-        str, Meta(min_length=1, max_length=255, description="The vhost that exists in any case.")
+        str, Meta(min_length=1, max_length=255, description="The vhost that the first start makes.")
     ] = "/"
     loopback_users: Annotated[tuple[str, ...], Meta(description="Users that may log in from this machine only.")] = (
         "guest",
@@ -337,6 +362,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     listeners: ListenersSettings = ListenersSettings()
     amqp: AmqpSettings = AmqpSettings()
     http: HttpSettings = HttpSettings()
+    auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
     interceptors: InterceptorSettings = InterceptorSettings()
     store: StoreSettings = StoreSettings()

@@ -8,6 +8,8 @@ from typing import Final, cast, final
 
 from mypy_extensions import i64, mypyc_attr
 
+from broker.auth.access import WRITE, Access
+from broker.auth.users import IMPERSONATOR
 from broker.core.arguments import Field, Table, octets, type_name
 from broker.core.errors import (
     ACCESS_REFUSED,
@@ -19,6 +21,7 @@ from broker.core.errors import (
 from broker.core.message import Enqueuer, Message
 from broker.queues.arguments import MAX_TIME_MS
 from broker.routing.exchange import Exchange
+from broker.routing.exchange_types import TOPIC
 from broker.routing.walk import depends_on_headers, find_queues, find_queues_for_keys
 from broker.vhost.delay_line import DelayLine
 from broker.vhost.vhost import VHost
@@ -79,15 +82,18 @@ class Route:
 class Publisher:
     """Publishes into one vhost for one user.
 
+    Write permission is part of the route, so it costs a message nothing; whoever changes it raises the vhost's version.
+
     Attributes:
         vhost: The vhost.
+        access: What the user may do there.
         message: The message last prepared.
         targets: The queues it goes to, and behind them what only looks on.
     """
 
-    def __init__(self, vhost: VHost, user_name: bytes, tables: TableLimits = CODEC_LIMITS) -> None:
+    def __init__(self, vhost: VHost, access: Access, tables: TableLimits = CODEC_LIMITS) -> None:
         self.vhost: Final = vhost
-        self._user_name: Final = user_name
+        self.access: Final = access
         self._tables: Final = tables
         self._routes: dict[bytes, Route] = {}
         self._version: i64 = -1
@@ -99,7 +105,7 @@ class Publisher:
         """The route for a ``basic.publish`` method, given as its whole payload.
 
         Raises:
-            SoftError: 404 for a missing exchange, 403 for an internal one.
+            SoftError: 403 without permission, 404 for a missing exchange, 403 for an internal one.
             HardError: 540 for ``immediate``, 501 for octets that cannot be decoded.
         """
         if self._version == self.vhost.version:
@@ -125,9 +131,12 @@ class Publisher:
         if bits & 2:
             raise HardError(NOT_IMPLEMENTED, "immediate=true")
         vhost = self.vhost
+        self.access.check_exchange(WRITE, exchange_name)
         exchange = vhost.exchange(exchange_name)
         if exchange.is_internal:
             raise SoftError(ACCESS_REFUSED, f"cannot publish to internal {exchange}")
+        if exchange.kind == TOPIC:
+            self.access.check_topic(WRITE, exchange_name, key)
         by_headers = depends_on_headers(exchange, vhost)
         queues: list[Enqueuer] = []
         if not by_headers:
@@ -149,7 +158,7 @@ class Publisher:
             ROUTED, STORED, UNROUTABLE or REFUSED.
 
         Raises:
-            SoftError: 406 for properties that cannot be; nothing was published.
+            SoftError: 406 for properties that cannot be, 403 for a key in CC or BCC; nothing was published.
         """
         self.prepare(route, header, body, scanner)
         return self.enqueue(self.message, self.targets)
@@ -158,7 +167,7 @@ class Publisher:
         """Make the message and find its queues, into ``message`` and ``targets``: the first half of ``publish``.
 
         Raises:
-            SoftError: 406 for properties that cannot be.
+            SoftError: 406 for properties that cannot be, 403 for a key in CC or BCC.
             HardError: 501 or 502 for a headers table that cannot be decoded: whoever gets it could not either.
         """
         ttl_ms: i64 = -1
@@ -214,6 +223,9 @@ class Publisher:
         keys = [route.key]
         _add_keys(keys, headers, b"CC")
         _add_keys(keys, headers, b"BCC")
+        if self.access.topics and route.exchange.kind == TOPIC:
+            for key in keys:
+                self.access.check_topic(WRITE, route.exchange.name, key)
         queues: list[Enqueuer] = []
         vhost = self.vhost
         for destination in find_queues_for_keys(route.exchange, keys, headers, vhost, header, vhost.agenda.now_ms):
@@ -221,9 +233,10 @@ class Publisher:
         return queues
 
     def _check_user_id(self, claimed: bytes) -> None:
-        if claimed != self._user_name:
+        user = self.access.user
+        if claimed != user.name and IMPERSONATOR not in user.tags:
             text = f"user_id property set to '{claimed.decode('utf-8', 'replace')}' but authenticated user was "
-            raise SoftError(PRECONDITION_FAILED, text + f"'{self._user_name.decode('utf-8', 'replace')}'")
+            raise SoftError(PRECONDITION_FAILED, text + f"'{user.name.decode('utf-8', 'replace')}'")
 
 
 def _only_waits(targets: list[Enqueuer]) -> bool:

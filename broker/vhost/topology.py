@@ -1,12 +1,19 @@
-"""What the vhost reports so that durable exchanges, queues and bindings, policies and limits survive a restart."""
+"""What is reported so that exchanges, queues and bindings, policies and limits, vhosts and users survive a restart."""
+
+from typing import TYPE_CHECKING
 
 from mypy_extensions import mypyc_attr
 
+from broker.auth.access import Access
+from broker.auth.users import User
 from broker.policy.limits import Limits
 from broker.policy.policy import Policy
 from broker.queues.queue import Queue
 from broker.routing.binding import Binding
 from broker.routing.exchange import Exchange
+
+if TYPE_CHECKING:
+    from broker.vhost.vhost import VHost
 
 
 @mypyc_attr(native_class=True, allow_interpreted_subclasses=True)
@@ -51,3 +58,24 @@ class TopologyJournal:
 
     def default_queue_type_set(self, vhost_name: str, queue_type: bytes) -> None:
         """Queues that are declared without a type get this one."""
+
+    def vhost_changed(self, vhost: "VHost") -> None:
+        """A vhost is new, or what is said about it has changed."""
+
+    def vhost_deleted(self, vhost: "VHost") -> None:
+        """A vhost is gone, and so is everything in it, permissions included."""
+
+    def user_changed(self, user: User) -> None:
+        """A user is new, or has another password or other tags."""
+
+    def user_deleted(self, user: User) -> None:
+        """A user is gone, and so are the user's permissions."""
+
+    def permission_changed(self, access: Access) -> None:
+        """A user has another permission in a vhost, or none any more."""
+
+    def topic_permission_changed(self, access: Access, exchange_name: bytes) -> None:
+        """A user has another topic permission for an exchange, or none any more."""
+
+    def defaults_made(self) -> None:
+        """The first start made the default user and vhost: no later one will."""

@@ -203,7 +203,9 @@ class Turn:
             letters = agenda.dead_letters
             agenda.dead_letters = []
             for letter in letters:
-                route_dead_letter(self.vhosts[letter.queue.vhost_name], letter, agenda.now_ms)
+                vhost = self.vhosts.get(letter.queue.vhost_name)
+                if vhost is not None:  # else it was deleted in this turn
+                    route_dead_letter(vhost, letter, agenda.now_ms)
         if agenda.released:
             released = agenda.released
             agenda.released = []

@@ -4,7 +4,8 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.arguments import Table, longstr
+from broker.auth.access import CONFIGURE, READ, WRITE, Access
+from broker.core.arguments import Table, longstr, octets
 from broker.core.counters import Counters
 from broker.core.destination import Destination, resource_text
 from broker.core.errors import (
@@ -25,7 +26,7 @@ from broker.queues.stream import Stream
 from broker.routing.binding import Binding
 from broker.routing.delayed import DelayedExchange
 from broker.routing.direct import DefaultExchange, QueueLookup
-from broker.routing.exchange import Exchange, ExchangeTraits
+from broker.routing.exchange import ALTERNATE_EXCHANGE, Exchange, ExchangeTraits
 from broker.routing.exchange_types import check_kind, make_exchange
 from broker.routing.walk import ExchangeLookup
 from broker.store.store import Store
@@ -81,6 +82,9 @@ class VHost(ExchangeLookup):
 
     Attributes:
         name: The vhost's name.
+        description: What it is for, in its owner's words.
+        tags: Further words of its owner's.
+        is_protected: Not to be deleted until somebody says otherwise.
         exchanges: By name; the default exchange is under the empty one.
         queues: By name.
         replies: Names of direct reply-to.
@@ -97,6 +101,9 @@ class VHost(ExchangeLookup):
         self, name: str, agenda: Agenda, store: Store, counters: Counters, log_ids: LogIds, journal: TopologyJournal
     ) -> None:
         self.name: Final = name
+        self.description: str = ""
+        self.tags: list[str] = []
+        self.is_protected: bool = False
         self.agenda: Final = agenda
         self.store: Final = store
         self.counters: Final = counters
@@ -158,6 +165,7 @@ class VHost(ExchangeLookup):
         is_auto_delete: bool,
         is_internal: bool,
         arguments: Table,
+        access: Access | None = None,
         log_id: i64 = 0,
     ) -> Exchange:
         """The exchange as declared, made if it is new.
@@ -169,13 +177,17 @@ class VHost(ExchangeLookup):
             is_auto_delete: Goes with its last binding.
             is_internal: Clients may not publish to it.
             arguments: As declared.
+            access: Who declares it; None is the broker itself, which may do everything.
             log_id: For recovery: the number that its delayed messages have in the store. 0 for a new one.
 
         Raises:
-            SoftError: 403 for reserved names, 406 for an unknown type, bad arguments or a difference.
+            SoftError: 403 for reserved names or without permission, 406 for an unknown type, bad arguments or a
+                difference.
         """
         check_kind(kind)
         _refuse_default(name)
+        if access is not None:
+            access.check_exchange(CONFIGURE, name)
         existing = self.exchanges.get(name)
         if existing is not None:
             check_exchange_equivalence(existing, kind, is_durable, is_auto_delete, is_internal, arguments)
@@ -183,6 +195,10 @@ class VHost(ExchangeLookup):
         if name.startswith(RESERVED_PREFIX):
             text = f"exchange name '{name.decode('utf-8', 'replace')}' contains reserved prefix 'amq.*'"
             raise SoftError(ACCESS_REFUSED, text)
+        alternate = arguments.get(ALTERNATE_EXCHANGE)
+        if access is not None and alternate is not None and alternate.kind == "S":
+            access.check_exchange(READ, name)
+            access.check_exchange(WRITE, octets(alternate))
         traits = ExchangeTraits(
             is_durable=is_durable, is_auto_delete=is_auto_delete, is_internal=is_internal, arguments=arguments
         )
@@ -198,16 +214,18 @@ class VHost(ExchangeLookup):
             self.journal.exchange_declared(exchange)
         return exchange
 
-    def delete_exchange(self, name: bytes, if_unused: bool) -> None:
+    def delete_exchange(self, name: bytes, if_unused: bool, access: Access | None = None) -> None:
         """Delete an exchange with all its bindings; a missing one is no error.
 
         Raises:
-            SoftError: 403 for the predeclared ones, 406 if it is used and ``if_unused`` was asked.
+            SoftError: 403 for the predeclared ones or without permission, 406 if used and ``if_unused`` was asked.
         """
         _refuse_default(name)
         if name.startswith(RESERVED_PREFIX):
             text = f"deletion of system {resource_text('exchange', name, self.name)} not allowed"
             raise SoftError(ACCESS_REFUSED, text)
+        if access is not None:
+            access.check_exchange(CONFIGURE, name)
         exchange = self.exchanges.get(name)
         if exchange is None:
             return
@@ -309,11 +327,14 @@ class VHost(ExchangeLookup):
         is_auto_delete: bool,
         arguments: Table,
         connection_id: i64,
+        access: Access | None = None,
     ) -> Queue:
         """The queue as declared, made if it is new; an empty name asks for a generated one.
 
+        ``access`` None is the broker itself, which may do everything.
+
         Raises:
-            SoftError: 403 for reserved names, 405 and 406 for a difference, 406 for bad arguments.
+            SoftError: 403 for reserved names or without permission, 405 and 406 for a difference, 406 for arguments.
         """
         self.counters.queues_declared += 1
         if self.default_queue_type != CLASSIC and not names_queue_type(arguments):
@@ -327,6 +348,8 @@ class VHost(ExchangeLookup):
         elif name.startswith(RESERVED_PREFIX):
             text = f"queue name '{name.decode('utf-8', 'replace')}' contains reserved prefix 'amq.*'"
             raise SoftError(ACCESS_REFUSED, text)
+        if access is not None:
+            access.check_queue(CONFIGURE, name)
         existing = self.queues.get(name)
         if existing is not None:
             if existing.owner_id != (connection_id if is_exclusive else 0):
@@ -337,6 +360,10 @@ class VHost(ExchangeLookup):
             return existing
         what = resource_text("queue", name, self.name)
         check_arguments(arguments, what)
+        dead_letters_to = arguments.get(b"x-dead-letter-exchange")
+        if access is not None and dead_letters_to is not None:
+            access.check_queue(READ, name)
+            access.check_exchange(WRITE, octets(dead_letters_to))
         if queue_type(arguments) != CLASSIC:
             _check_replicated_flags(what, is_durable, is_exclusive, is_auto_delete)
         if self.limits.is_reached(MAX_QUEUES, len(self.queues)):
@@ -403,6 +430,14 @@ class VHost(ExchangeLookup):
         """A consumer has left ``queue``: delete it if it is auto-delete and this was the last one."""
         if queue.is_auto_delete and not queue.is_deleted and not queue.consumers:
             self.delete_queue(queue)
+
+    def clear(self) -> None:
+        """Delete every queue, and every exchange but the predeclared ones, with the messages that wait in them."""
+        for queue in list(self.queues.values()):
+            self.delete_queue(queue)
+        for exchange in list(self.exchanges.values()):
+            if not exchange.is_deleted and exchange.name and not exchange.name.startswith(RESERVED_PREFIX):
+                self._drop_exchange(exchange)
 
     # --- what an operator decides
 

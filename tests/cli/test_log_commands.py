@@ -10,10 +10,12 @@ import pika
 import pytest
 from typer.testing import CliRunner
 
+from broker.cli.access_rows import KINDS as ACCESS_KINDS
 from broker.cli.control_command import app
 from broker.cli.log_dump import KINDS
 from broker.core.arguments import Field, Table
 from broker.core.message import Message, Queued
+from broker.definitions.access_records import PermissionRecord, UserRecord, VHostRecord
 from broker.definitions.records import (
     BindingRecord,
     DefaultQueueTypeRecord,
@@ -539,7 +541,7 @@ def test_dump_shows_what_an_operator_decided(tmp_path: Path) -> None:
 def test_dump_of_kinds_shows_these_and_refuses_others(small: Path) -> None:
     everything = [row["kind"] for row in rows(small)]
     decisions = {"queue-ttl", "policy", "policy-gone", "vhost-limits", "user-limits", "default-queue-type"}
-    absent = {"damage", "cut", "undecodable", "exchange-gone", "binding-gone", *decisions}
+    absent = {"damage", "cut", "undecodable", "exchange-gone", "binding-gone", *decisions, *ACCESS_KINDS}
     assert set(everything) == set(KINDS) - absent
     for kind in sorted(set(KINDS)):
         assert [row["kind"] for row in rows(small, "--kind", kind)] == [each for each in everything if each == kind]
@@ -592,3 +594,26 @@ def test_check_and_dump_of_a_broker_that_runs_and_is_killed(tmp_path: Path) -> N
     messages = rows(daemon.data_dir, "--queue", "orders", "--kind", "message")
     assert [row["preview"] for row in messages] == [f"order {number}" for number in range(5)]
     assert {row["routing_key"] for row in messages} == {"orders"}
+
+
+def test_dump_shows_users_and_permissions_and_no_hash(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "data")
+    declare(
+        scene,
+        VHostRecord("v", "a test"),
+        UserRecord(b"an\tn", "rabbit_password_hashing_sha256", b"SALTanddigest", ["management"]),
+        PermissionRecord(b"an\tn", "v", "^c", "", ".*"),
+    )
+    scene.write()
+    scene.crash()
+    code, out, _ = ask("dump", str(tmp_path / "data"), "--kind", "access")
+    assert code == 0
+    vhost, user, permission = (line.split("  ", 3)[2:] for line in out.splitlines())
+    assert vhost == ["vhost", 'vhost "v"  description "a test"  tags "[]"  is protected "False"']
+    words = [r'user "an\tn"', 'hash algorithm "rabbit_password_hashing_sha256"', "tags \"['management']\""]
+    assert user == ["user", "  ".join(words)]
+    assert permission[0] == "permission"
+    assert "SALT" not in out
+    _, out, _ = ask("dump", str(tmp_path / "data"), "--kind", "user", "--json")
+    assert json.loads(out)["user"] == "an\tn"
+    assert "hash_value" not in out

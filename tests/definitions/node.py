@@ -6,8 +6,7 @@ from typing import Any, Self
 
 from broker.core.arguments import canonical_table
 from broker.definitions.journal import StoredTopology, TopologyReader, topology_records
-from broker.vhost.topology import TopologyJournal
-from broker.vhost.vhost import RESERVED_PREFIX, VHost
+from broker.vhost.vhost import RESERVED_PREFIX
 from tests.vhost.scene import Scene, take_all
 
 Exchanges = dict[bytes, tuple[bytes, bool, bool, bytes]]
@@ -21,7 +20,7 @@ class Node(Scene):
     def __init__(self, path: Path, *parts: Any, **circumstances: Any) -> None:
         super().__init__(path, *parts, **circumstances)
         self.path = path
-        self.reader = TopologyReader(self.turn, self.make_vhost)
+        self.reader = TopologyReader(self.turn, self.vhosts, self.users)
         self.reader.apply(self.recovered.topology)
         for log_id, found in self.recovered.queues.items():
             for entry in found.entries:
@@ -29,13 +28,8 @@ class Node(Scene):
         self.reader.finish(self.recovered)
         self.turn.begin()
         self.turn.finish()
-        self.vhost.journal = self.turn.journal = StoredTopology(self.store)
+        self.vhosts.write_to(StoredTopology(self.store))
         self.turn.begin()
-
-    def make_vhost(self, name: str) -> VHost:
-        vhost = VHost(name, self.agenda, self.store, self.counters, self.log_ids, TopologyJournal())
-        self.turn.vhosts[name] = vhost
-        return vhost
 
     def stop(self) -> None:
         """End the turn and close the store."""
@@ -58,7 +52,7 @@ class Node(Scene):
     def compact(self) -> None:
         """Replace the journal by a snapshot."""
         self.finish()
-        self.store.compact_journal(topology_records(self.turn))
+        self.store.compact_journal(topology_records(self.turn, self.users))
 
     # --- what must survive
 

@@ -31,7 +31,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.fixture
 def facts(broker: Broker) -> Facts:
-    return Facts(broker.context, broker.node, LISTENERS, lambda: None)
+    return Facts(broker.context, broker.node, LISTENERS, broker.administration, lambda: None)
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 import pytest
 
-from broker.auth.users import User, Users
+from broker.auth.logins import Logins
+from broker.auth.users import Users
 from broker.management.access import is_loopback, log_in
 from broker.management.refusals import Refusal
+from tests.auth.people import add_user
+from tests.clock import ManualClock
 from tests.management.asking import basic
 
 
@@ -27,12 +30,13 @@ def test_only_addresses_of_this_machine_are_loopback(address: str | None, expect
     assert is_loopback(address) is expected
 
 
-def test_guest_comes_from_this_machine_only() -> None:
+async def test_guest_comes_from_this_machine_only() -> None:
     users = Users([b"guest"])
-    users.add(User(b"guest", b"guest", ["administrator"]))
+    add_user(users, b"guest", b"guest", ["administrator"])
+    logins = Logins(users, ManualClock())
     header = basic("guest", "guest")
-    assert log_in(users, header, "127.0.0.1").name == b"guest"
+    assert (await log_in(logins, header, "127.0.0.1")).name == b"guest"
     with pytest.raises(Refusal, match="User can only log in via localhost"):
-        log_in(users, header, "10.0.0.7")
+        await log_in(logins, header, "10.0.0.7")
     with pytest.raises(Refusal, match="Not_Authorized"):
-        log_in(users, basic("guest", "wrong"), "10.0.0.7")
+        await log_in(logins, basic("guest", "wrong"), "10.0.0.7")

@@ -8,9 +8,12 @@ from pamqp.body import ContentBody
 from pamqp.common import FieldTable
 from pamqp.header import ContentHeader, ProtocolHeader
 
-from broker.auth.users import User, Users
+from broker.auth.passwords import SHA256
+from broker.auth.users import Users
 from broker.core.counters import Counters
+from broker.definitions.journal import StoredTopology
 from broker.metrics.node import Node
+from broker.protocol.administration import Administration
 from broker.protocol.connection import Connection
 from broker.protocol.context import ConnectionLimits, Context
 from broker.protocol.transport import Transport
@@ -18,9 +21,9 @@ from broker.queues.agenda import Agenda
 from broker.store.files import Files
 from broker.store.limits import StoreLimits
 from broker.store.store import Store
-from broker.vhost.topology import TopologyJournal
 from broker.vhost.turn import Turn
-from broker.vhost.vhost import LogIds, VHost
+from broker.vhost.vhosts import VHosts
+from tests.auth.people import add_user
 from tests.clock import ManualClock
 
 LIMITS = ConnectionLimits(
@@ -63,14 +66,17 @@ class Broker:
         agenda = Agenda()
         agenda.now_ms = self.clock.now_ms()
         self.turn = Turn(self.clock, agenda, self.store, self.counters)
-        log_ids = LogIds()
+        self.vhosts = VHosts(self.turn)
         for name in ("/", "other"):
-            self.turn.vhosts[name] = VHost(name, agenda, self.store, self.counters, log_ids, TopologyJournal())
+            self.vhosts.make(name)
         users = Users([b"guest"])
-        users.add(User(b"guest", b"guest", ["administrator"]))
-        users.add(User(b"eve", b"apple", ["management"]))
-        users.add(User(b"nobody", b"secret", []))
+        add_user(users, b"guest", b"guest", ["administrator"], ["/", "other"])
+        add_user(users, b"eve", b"apple", ["management"], ["/"])
+        add_user(users, b"nobody", b"secret")
+        self.users = users
         self.context = Context(self.turn, users, LIMITS, self.clock, {})
+        self.journal = StoredTopology(self.store)
+        self.administration = Administration(self.context, self.vhosts, self.journal, SHA256)
         self.node = Node(
             name="ponymq@test",
             cluster_name="stable",

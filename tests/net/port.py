@@ -16,6 +16,7 @@ from broker.protocol.connection import Connection
 from broker.queues.queue import Queue
 from broker.server.engine import Engine
 from broker.server.heart import Heart
+from broker.server.password_workers import PasswordWorkers
 from broker.settings.model import AmqpSettings, Settings
 
 HEADER = b"AMQP\x00\x00\x09\x01"
@@ -48,6 +49,8 @@ class Port:
     async def open(self) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self.failures.append(str(context)))
         self.heart = Heart(self.engine.context, lambda: self.failures.append("the store has failed"))
+        self.workers = PasswordWorkers()
+        self.engine.context.logins.checker = self.workers
         self.listeners = AmqpListeners(self.engine.context, self.heart, self.amqp.max_connection_rate)
         self.server = await self.listeners.listen("127.0.0.1", 0)
         self.number = bound_port(self.server)
@@ -60,6 +63,7 @@ class Port:
         for connection in self.connections:
             connection.transport.abort()
         await until(lambda: not self.connections)
+        await self.workers.stop()
         await self.heart.stop()
         self.engine.close()
         assert self.failures == []

@@ -26,14 +26,15 @@ class Close(NamedTuple):
 class Stranger(Transport):
     """One connection, from its first octet. ``heard`` grows with every frame the broker sends."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, *, is_loopback: bool = True) -> None:
         super().__init__()
         self.scene = scene
         self.octets = b""
         self.heard: list[tuple[int, Any]] = []
         self.is_closed = False
         self.is_aborted = False
-        self.connection = Connection(scene.context, self, "test", True)
+        self.is_read_on = False  # told to ``resume`` the connection, as a socket does later
+        self.connection = Connection(scene.context, self, "test", is_loopback)
 
     def send(self, parts: list[bytes]) -> None:
         self.octets += b"".join(parts)
@@ -50,6 +51,9 @@ class Stranger(Transport):
 
     def abort(self) -> None:
         self.is_aborted = True
+
+    def read_on(self) -> None:
+        self.is_read_on = True
 
     def say(self, channel: int, *frames: Any) -> None:
         """Feed frames as one chunk."""

@@ -7,7 +7,7 @@ import pamqp.frame
 from pamqp import body, commands, header
 from pamqp.base import Frame
 
-from broker.auth.users import User, Users
+from broker.auth.users import Users
 from broker.core.arguments import Field, Table
 from broker.core.counters import Counters
 from broker.core.message import Message
@@ -22,6 +22,7 @@ from broker.store.store import Store
 from broker.vhost.topology import TopologyJournal
 from broker.vhost.turn import Turn
 from broker.vhost.vhost import LogIds, VHost
+from tests.auth.people import add_user
 from tests.clock import ManualClock
 
 PLAIN = "\0guest\0guest"
@@ -41,7 +42,7 @@ class Scene:
         self.vhost = VHost("/", self.agenda, self.store, self.counters, LogIds(), TopologyJournal())
         self.turn.vhosts["/"] = self.vhost
         users = Users([])
-        users.add(User(b"guest", b"guest", []))
+        add_user(users, b"guest", b"guest", vhosts=["/"])
         limits = ConnectionLimits(
             frame_max=131_072,
             channel_max=2047,

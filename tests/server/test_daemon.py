@@ -372,4 +372,7 @@ def test_listening_beyond_this_machine_with_guest_only_is_refused(tmp_path: Path
     process: subprocess.Popen[bytes] = daemon.launch()
     assert process.wait(20.0) == EXIT_FAILED
     assert len(fatal_lines(daemon)) == 1
-    assert not daemon.data_dir.exists()
+    # The refused start has not used up the first one: the advice it gave can be followed.
+    daemon.settings += ["--set", "default_user=ann", "--set", "default_pass=secret"]
+    daemon.start()
+    assert daemon.stop() == 0

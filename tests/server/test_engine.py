@@ -4,12 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from broker.auth.passwords import SHA512
 from broker.core.arguments import Field, Table, octets
 from broker.definitions.journal import topology_records
+from broker.definitions.records import ExchangeRecord, encode_record
 from broker.net.amqp_socket import AmqpSocket, Attendant, Entrance
-from broker.server.engine import CAPABILITIES, Engine, server_properties
-from broker.settings.model import AmqpSettings, Settings
+from broker.server.engine import CAPABILITIES, Engine, ExposureError, server_properties
+from broker.settings.model import AmqpSettings, AuthSettings, Settings
 from broker.store.errors import StoreError
+from broker.store.files import Files
+from broker.store.limits import StoreLimits
+from broker.store.store import Store
 from tests.queues.scene import number, transient
 
 
@@ -54,10 +59,11 @@ def test_another_default_vhost_gives_up_nothing_of_the_old_one(tmp_path: Path) -
     first = Engine(Settings(data_dir=data_dir))
     declare(first, b"kept")
     leave(first)
-    second = Engine(Settings(data_dir=data_dir, default_vhost="other"))
-    assert set(second.turn.vhosts) == {"/", "other"}
+    second = Engine(Settings(data_dir=data_dir, default_vhost="other", default_user="ann"))
+    assert set(second.turn.vhosts) == {"/"}  # defaults are for the first start
+    assert set(second.context.users.by_name) == {b"guest"}
     assert set(second.turn.vhosts["/"].queues) == {b"kept"}
-    second.store.compact_journal(topology_records(second.turn))
+    second.store.compact_journal(topology_records(second.turn, second.context.users))
     leave(second)
     third = Engine(Settings(data_dir=data_dir))
     assert set(third.turn.vhosts["/"].queues) == {b"kept"}
@@ -150,4 +156,62 @@ async def test_peer_that_the_kernel_accepted_while_the_broker_stops_is_not_let_i
     socket.connection_lost(None)
     assert door.is_closed
     assert engine.context.connections == {}
+    leave(engine)
+
+
+def test_the_first_start_makes_an_administrator_with_all_rights_and_no_later_one_does(tmp_path: Path) -> None:
+    data_dir = str(tmp_path / "data")
+    first = Engine(Settings(data_dir=data_dir, default_user="ann", default_pass="apple", default_vhost="v"))  # noqa: S106
+    (ann,) = first.context.users.by_name.values()
+    assert ann.tags == ["administrator"]
+    assert ann.password.algorithm == "argon2id"
+    assert ann.may_enter("v")
+    leave(first)
+    second = Engine(Settings(data_dir=data_dir, default_user="bob", default_pass="pear", default_vhost="w"))  # noqa: S106
+    (ann,) = second.context.users.by_name.values()
+    assert (ann.name, ann.password.matches(b"apple"), ann.may_enter("v")) == (b"ann", True, True)
+    assert set(second.turn.vhosts) == {"v"}
+    second.turn.begin()
+    second.administration.delete_user(ann, b"ann")
+    second.administration.delete_vhost(second.turn.vhosts["v"], b"ann")
+    second.turn.finish()
+    leave(second)
+    third = Engine(Settings(data_dir=data_dir))
+    assert (third.context.users.by_name, third.turn.vhosts) == ({}, {})  # guest does not come back by the back door
+    leave(third)
+
+
+def test_a_data_directory_from_before_users_were_stored_gets_the_default_user_in_every_vhost(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "data"), Files(), StoreLimits())
+    store.recover()
+    for vhost in ("/", "older"):
+        store.record_topology(encode_record(ExchangeRecord(vhost, b"x", b"direct", False, False, b"\0\0\0\0")))
+    store.write()
+    store.close()
+    for _ in range(2):
+        engine = Engine(Settings(data_dir=str(tmp_path / "data")))
+        assert {name: b"x" in vhost.exchanges for name, vhost in engine.turn.vhosts.items()} == {
+            "/": True,
+            "older": True,
+        }
+        guest = engine.context.users.by_name[b"guest"]
+        assert guest.may_enter("/")
+        assert guest.may_enter("older")
+        leave(engine)
+
+
+def test_new_passwords_are_hashed_as_the_settings_say(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path / "data"), auth=AuthSettings(new_passwords=SHA512))
+    engine = Engine(settings)
+    assert engine.context.users.by_name[b"guest"].password.algorithm == SHA512
+    assert engine.administration.new_passwords == SHA512
+    leave(engine)
+
+
+def test_a_start_that_would_show_guest_to_a_network_is_refused_and_leaves_no_user(tmp_path: Path) -> None:
+    data_dir = str(tmp_path / "data")
+    with pytest.raises(ExposureError, match="guest is the only user"):
+        Engine(Settings(data_dir=data_dir, bind="192.0.2.1"))
+    engine = Engine(Settings(data_dir=data_dir, bind="192.0.2.1", default_user="ann"))
+    assert set(engine.context.users.by_name) == {b"ann"}
     leave(engine)

@@ -24,11 +24,12 @@ from broker.store.spool import Spool
 from broker.store.store import Store
 from broker.vhost.confirms import ConfirmLedger
 from broker.vhost.publisher import Publisher, Route
-from broker.vhost.topology import TopologyJournal
 from broker.vhost.turn import Turn
-from broker.vhost.vhost import LogIds, VHost
+from broker.vhost.vhost import VHost
+from broker.vhost.vhosts import VHosts
 from broker.wire.outbox import Outbox
 from broker.wire.properties import PropertyScanner
+from tests.auth.people import add_user
 from tests.clock import ManualClock
 
 USER = b"guest"
@@ -74,11 +75,11 @@ class Scene:
             self.agenda.spool = Spool(f"{path}/spool", self.store.files)
         self.counters = Counters()
         self.turn = Turn(self.clock, self.agenda, self.store, self.counters)
-        self.log_ids = LogIds()
-        self.log_ids.last = self.recovered.highest_log_id
-        self.vhost = VHost("/", self.agenda, self.store, self.counters, self.log_ids, TopologyJournal())
-        self.turn.vhosts["/"] = self.vhost
-        self.publisher = Publisher(self.vhost, USER)
+        self.vhosts = VHosts(self.turn)
+        self.vhosts.log_ids.last = self.recovered.highest_log_id
+        self.vhost: VHost = self.vhosts.make("/")
+        self.users = Users([])
+        self.publisher = Publisher(self.vhost, add_user(self.users, USER, vhosts=["/"]).access("/"))
         peer_limits = ConnectionLimits(
             frame_max=131_072,
             channel_max=2047,
@@ -89,7 +90,7 @@ class Scene:
             consumers_per_channel=0,
             has_py_amqp_qos=True,
         )
-        context = Context(self.turn, Users([]), peer_limits, self.clock, {})
+        context = Context(self.turn, self.users, peer_limits, self.clock, {})
         self.sink = sink if sink is not None else Sink()
         self.connection = Connection(context, self.sink, "tests", True)
         self.outbox: Outbox = self.connection.outbox

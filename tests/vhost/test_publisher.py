@@ -8,6 +8,7 @@ from broker.core.arguments import Field, Table, array, longstr, table
 from broker.vhost.publisher import REFUSED, ROUTE_CACHE_SIZE, ROUTED, STORED, UNROUTABLE, Publisher, read_expiration
 from broker.wire.properties import headers_of
 from broker.wire.tables import encode_table
+from tests.auth.people import add_user
 from tests.vhost.scene import (
     USER,
     Scene,
@@ -278,7 +279,7 @@ def test_route_to_a_queue_of_the_same_name_leads_to_the_new_one(scene: Scene) ->
 
 
 def test_publishers_of_one_vhost_see_each_others_changes(scene: Scene) -> None:
-    other = Publisher(scene.vhost, b"other")
+    other = Publisher(scene.vhost, add_user(scene.users, b"other", vhosts=["/"]).access("/"))
     assert other.route(publish_method("", "q")).queues == []
     queue = scene.queue()
     assert other.route(publish_method("", "q")).queues == [queue]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.policy.pattern import LONGEST_PATTERN, compiled_pattern
+from broker.core.pattern import LONGEST_PATTERN, compiled_pattern
 
 
 @pytest.mark.parametrize(

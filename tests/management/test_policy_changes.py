@@ -1,16 +1,17 @@
-"""What the HTTP API changes: policies, limits, the default queue type. RabbitMQ's answers."""
+"""Policies, limits and the default queue type over HTTP. RabbitMQ's answers."""
 
 import json
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
-from broker.auth.users import User
 from broker.definitions.journal import StoredTopology
 from broker.management.api_app import api_app
 from broker.management.facts import Facts
+from tests.auth.people import add_user
 from tests.management.asking import Http, basic
 from tests.metrics.scene import Broker, Client
 
@@ -32,7 +33,7 @@ def reason(text: object) -> object:
 @pytest.fixture
 async def maker(broker: Broker, facts: Facts) -> AsyncIterator[Http]:
     """A client logged in as a policymaker."""
-    broker.context.users.add(User(b"mona", b"plum", ["policymaker"]))
+    add_user(broker.users, b"mona", b"plum", ["policymaker"], vhosts=["/"])
     async with TestClient(TestServer(api_app(facts)), headers={"Authorization": basic("mona", "plum")}) as client:
         yield client
 
@@ -247,9 +248,35 @@ async def test_policymakers_make_policies_and_others_only_list_them(maker: Http,
     assert await ask(maker, "DELETE", "/policies/%2F/p") == 204
 
 
+async def test_policymakers_make_policies_only_where_they_may_enter(broker: Broker, maker: Http, guest: Http) -> None:
+    assert await ask(guest, "PUT", "/policies/other/p", POLICY) == 201
+    refused = (401, {"error": "not_authorised", "reason": "User not authorised to access object"})
+    assert await ask(maker, "PUT", "/policies/other/p", POLICY) == refused
+    assert await ask(maker, "GET", "/policies/other/p") == refused
+    assert await ask(maker, "DELETE", "/policies/other/p") == refused
+    assert await ask(maker, "GET", "/policies") == (200, [])
+    assert list(broker.turn.vhosts["other"].policies.listed(False)), "it is still there"
+
+
+async def test_every_change_is_audited_with_who_made_it(
+    maker: Http, guest: Http, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "broker.audit"):
+        await ask(maker, "PUT", "/policies/%2F/p", POLICY)
+        await ask(maker, "PUT", "/policies/other/p", POLICY)
+        await ask(guest, "PUT", "/vhost-limits/%2F/max-queues", {"value": "5"})
+        await ask(guest, "PUT", "/vhosts/%2F", {"default_queue_type": "quorum"})
+    events = [record for record in caplog.records if not record.getMessage().startswith("login")]
+    assert [(record.getMessage(), vars(record)["by"]) for record in events] == [
+        ("policy or limit changed", b"mona"),
+        ("refused", b"mona"),
+        ("default queue type changed", b"guest"),
+    ]
+
+
 async def test_the_server_is_called_after_each_change(broker: Broker) -> None:
     calls: list[int] = []
-    facts = Facts(broker.context, broker.node, [], lambda: calls.append(1))
+    facts = Facts(broker.context, broker.node, [], broker.administration, lambda: calls.append(1))
     async with TestClient(TestServer(api_app(facts)), headers={"Authorization": basic("guest", "guest")}) as client:
         assert await ask(client, "PUT", "/policies/%2F/p", POLICY) == 201
         assert await ask(client, "PUT", "/policies/%2F/p", {}) == reason(

@@ -1,4 +1,4 @@
-"""Patterns of policies: regular expressions from people who ask the broker to run them over names clients choose.
+"""Patterns: regular expressions of policies and permissions, to be run over names that clients choose.
 
 Python's ``re`` backtracks, and while it does nothing else in this process runs. So before an expression is taken, the
 ways in which it could try to match a name are estimated, and one that has too many of them is refused.
