@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 # A class, or a module for its plain functions, and the names in it.
 MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     # --- from the socket to the channel
-    "broker.net.amqp_socket.AmqpSocket": ("data_received", "send"),
+    "broker.net.amqp_socket.AmqpSocket": ("get_buffer", "buffer_updated", "data_received", "send"),
     "broker.protocol.input.Input": ("joined", "wants", "keep"),
     "broker.protocol.connection.Connection": (
         "feed",
@@ -27,7 +27,10 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
         "begin_publish",
         "content_header",
         "content_body",
+        "_learn_content",
         "_publish",
+        "publish_again",
+        "_take_in",
         "unroutable",
         "commit",
         "_with_reply_name",
@@ -41,6 +44,7 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
         "_put_back",
         "wake_consumers",
     ),
+    "broker.protocol.pattern.Pattern": ("forget", "learn_method", "learn_content", "_frame"),
     "broker.protocol.transaction.Transaction": ("hold_publish", "hold_settlement"),
     "broker.wire.properties": ("body_size", "names_priority"),
     "broker.wire.properties.PropertyScanner": ("scan",),
@@ -64,9 +68,9 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     "broker.routing.headers.HeadersExchange": ("collect", "_collect_header", "_collect_rules"),
     "broker.routing.headers._Rule": ("is_met",),
     # --- queues
-    "broker.queues.queue": ("_shorter",),
+    "broker.queues.classic": ("_shorter",),
     "broker.queues.queue.Queue": ("wake",),
-    "broker.queues.queue.ClassicQueue": (
+    "broker.queues.classic.ClassicQueue": (
         "push",
         "put_back",
         "_counted",
@@ -92,7 +96,7 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     ),
     "broker.queues.stream.Stream": ("push", "deliver", "_serve", "_page_for", "settle", "_returned"),
     "broker.queues.stream.Reader": ("wants",),
-    "broker.queues.ready.FifoReady": (
+    "broker.queues.fifo.FifoReady": (
         "push",
         "first",
         "take",
@@ -105,7 +109,7 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
         "next_expiry",
         "is_long",
     ),
-    "broker.queues.ready.PriorityReady": (
+    "broker.queues.priority.PriorityReady": (
         "_line_of",
         "_highest",
         "push",
@@ -134,7 +138,8 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     "broker.protocol.unacked.Page": ("__init__", "measure"),
     "broker.protocol.dispatch": ("dispatch",),
     "broker.protocol.basic_methods": ("ack", "reject", "nack", "get"),
-    "broker.wire.outbox.Outbox": ("size", "method", "settlement", "deliver", "content", "_large_body", "take"),
+    "broker.wire.stencil.Stencil": ("fit", "look"),
+    "broker.wire.outbox.Outbox": ("size", "method", "settlement", "deliver", "content", "_split_body", "take"),
     # --- the end of a turn: commit log, confirms
     "broker.vhost.turn.Turn": ("begin", "touch", "watch", "finish", "_write", "_work_off", "synced", "flush"),
     "broker.queues.agenda.Agenda": ("next_wake_ms", "is_empty"),
@@ -181,7 +186,12 @@ ACCEPTED: Final = (
     Accepted(
         "broker.net.amqp_socket.AmqpSocket.data_received",
         ('"pause_reading"', '"call_soon"', '"resume_writing"', '"_read_on"'),
-        "the event loop is not ours; once for 256 KiB, or when a peer does not read",
+        "the event loop is not ours; once for 64 KiB, or when a peer does not read",
+    ),
+    Accepted(
+        "broker.net.amqp_socket.AmqpSocket.buffer_updated",
+        ("Python callable", "Generic indexing", "for PySlice_New"),
+        "the buffer is the event loop's; once for a chunk of up to 64 KiB",
     ),
     Accepted(
         "broker.net.amqp_socket.AmqpSocket.send",
@@ -207,16 +217,18 @@ ACCEPTED: Final = (
     Accepted("broker.protocol.unacked.Unacked._empty", (DICT_GET,), "only while there are pages in the spool"),
     Accepted("broker.protocol.unacked.Unacked.has", (DICT_GET,), "a nack, a reject, or one ack for many deliveries"),
     Accepted(
-        "broker.queues.queue.ClassicQueue._drop", (DICT_SET,), "a dead letter that must arrive is known by its position"
+        "broker.queues.classic.ClassicQueue._drop",
+        (DICT_SET,),
+        "a dead letter that must arrive, by its position",
     ),
-    Accepted("broker.queues.ready.FifoReady.take", ("for PySlice_New",), "once for 512 messages"),
+    Accepted("broker.queues.fifo.FifoReady.take", ("for PySlice_New",), "once for 512 messages"),
     Accepted(
-        "broker.queues.ready.FifoReady._insert",
+        "broker.queues.fifo.FifoReady._insert",
         ('"sorted"', "Python callable"),
         "64 messages or more at once, and each key is read once",
     ),
     Accepted(
-        "broker.queues.ready.FifoReady._merge",
+        "broker.queues.fifo.FifoReady._merge",
         ("Generic indexed assignment", "for PySlice_New"),
         "64 messages or more at once",
     ),

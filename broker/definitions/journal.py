@@ -41,7 +41,8 @@ from broker.definitions.records import (
 from broker.policy.limits import Limits
 from broker.policy.policy import Policy, PolicyRefused
 from broker.queues.arguments import CLASSIC
-from broker.queues.queue import ClassicQueue, Queue
+from broker.queues.classic import ClassicQueue
+from broker.queues.queue import Queue
 from broker.routing.binding import Binding
 from broker.routing.exchange import Exchange
 from broker.store.placing import Recovered

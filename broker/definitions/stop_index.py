@@ -16,15 +16,15 @@ from collections.abc import Iterable
 import msgspec
 
 from broker.core.message import Enqueuer
-from broker.queues.queue import ClassicQueue
+from broker.queues.classic import ClassicQueue
 from broker.queues.ready import ParkedLine
 from broker.store.batch_file import sync_directory, sync_file
-from broker.store.chunk import Chunk, SpoolFile, Tally
 from broker.store.commit_log import log_path
 from broker.store.framing import FILE_HEADER_SIZE
 from broker.store.places import LogSegment, QueuePlaces, Share
 from broker.store.placing import Recovered
 from broker.store.spool import Spool, SpoolWriter
+from broker.store.spool_chunk import Chunk, SpoolFile, Tally
 from broker.store.store import Store
 
 LOG = logging.getLogger("broker.store")

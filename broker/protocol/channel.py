@@ -18,6 +18,7 @@ from broker.core.errors import (
 from broker.core.message import Message, Queued
 from broker.protocol.ack_clock import AckClock, timeout_of
 from broker.protocol.consumer import ChannelConsumer
+from broker.protocol.pattern import Pattern
 from broker.protocol.reply_to import ReplyConsumer
 from broker.protocol.states import CHANNEL_RUNNING, EXPECT_BODY, EXPECT_HEADER, EXPECT_METHOD
 from broker.protocol.transaction import Transaction
@@ -59,6 +60,7 @@ class Channel:
         access: What its user may do there.
         state: One of the channel states.
         expects: The frame it wants next.
+        pattern: What the next publish begins with if it is like the last.
         consumers: By consumer tag.
         reply_consumer: Takes the answers to its requests; None if it has not asked for direct reply-to.
         unacked: Deliveries out.
@@ -89,6 +91,7 @@ class Channel:
         # the content being assembled
         self._route: Route | None = None
         self._header: bytes = b""
+        self.pattern: Final = Pattern(number)
         self._remaining: i64 = 0
         self._pieces: list[bytes] = []
         # deliveries
@@ -121,7 +124,12 @@ class Channel:
             SoftError: 403 or 404. The content is discarded with everything else on a closing channel.
             HardError: 540 for ``immediate``.
         """
-        self._route = self._publisher.route(method)
+        route = self._publisher.route(method)
+        if route is not self._route:
+            self._route = route
+            self.pattern.forget()
+        elif self.pattern.size == 0:
+            self.pattern.learn_method(method)
         self.expects = EXPECT_HEADER
 
     def content_header(self, header: bytes) -> None:
@@ -155,12 +163,28 @@ class Channel:
             # Refused at the header: nothing of the body is kept.
             text = f"message size {size} is larger than configured max size {self._max_message_bytes}"
             raise SoftError(PRECONDITION_FAILED, text)
-        self._header = header
+        if header == self._header:
+            # The older one is kept: messages that are alike share their header, which saves its memory in a backlog.
+            self._learn_content(size)
+        else:
+            self._header = header
+            if self.pattern.body_size >= 0:
+                self.pattern.forget()
         self._remaining = size
         if size == 0:
             self._publish(b"")
         else:
             self.expects = EXPECT_BODY
+
+    def _learn_content(self, size: i64) -> None:
+        """The content header is that of the last message, which the scanner has seen."""
+        route = self._route
+        pattern = self.pattern
+        if route is None or pattern.size == 0 or pattern.body_size >= 0 or size == 0:
+            return
+        if size > self.connection.max_payload or self._interceptor is not None or self._scanner.reply_to_start:
+            return  # the body comes in pieces, or the header is changed for each message
+        pattern.learn_content(route.method, self._header, size)
 
     def content_body(self, piece: bytes) -> None:
         """A body frame's payload.
@@ -191,10 +215,7 @@ class Channel:
             self._publish(piece)
 
     def _publish(self, body: bytes) -> None:
-        route = self._route
-        assert route is not None
         header = self._header
-        publisher = self._publisher
         scanner = self._scanner
         if not scanner.scan(header):
             raise undecodable(header, 0, len(header))
@@ -203,9 +224,27 @@ class Channel:
             scanner.scan(header)
         if scanner.reply_to_start and header[scanner.reply_to_start : scanner.reply_to_end] == REPLY_TO:
             header = self._with_reply_name(header)
+        self._take_in(header, body)
+
+    def publish_again(self, body: bytes) -> None:
+        """The octets of ``pattern`` have come, and this body behind them.
+
+        Raises:
+            SoftError: whatever publishing refuses.
+        """
+        self.expects = EXPECT_BODY
+        self._take_in(self._header, body)
+
+    def _take_in(self, header: bytes, body: bytes) -> None:
+        """Publish a message whose content header the scanner has just seen, or the same octets in the last message."""
+        route = self._route
+        assert route is not None
+        publisher = self._publisher
+        scanner = self._scanner
         if route.version != publisher.vhost.version:
             # Another connection changed the topology between the method and the end of its body.
             route = publisher.route(route.method)
+            self._route = route
         counters = self._counters
         counters.messages_received += 1
         counters.count_body(len(body))
@@ -341,9 +380,7 @@ class Channel:
             self.shared_unacked += 1
         message = queued.message
         header = consumer.queue.header_of(queued) if queued.redelivered else message.header
-        self._outbox.deliver(
-            self.number, consumer.tag_octets, tag, queued.redelivered, message.route, header, message.body
-        )
+        self._outbox.deliver(consumer.stencil, tag, queued.redelivered, message.route, header, message.body)
         connection = self.connection
         if not connection.is_touched:
             connection.touch()
@@ -353,7 +390,7 @@ class Channel:
         tag = self.next_tag
         self.next_tag = tag + 1
         self._counters.delivered_auto_ack += 1
-        self._outbox.deliver(self.number, consumer.tag_octets, tag, False, message.route, message.header, message.body)
+        self._outbox.deliver(consumer.stencil, tag, False, message.route, message.header, message.body)
         self.connection.touch()
 
     def wait_for_replies(self, tag: bytes) -> None:
@@ -418,7 +455,7 @@ class Channel:
         self.consumers.pop(consumer.tag, None)
         connection = self.connection
         if connection.wants_cancel_notify:
-            self._outbox.method(self.number, BASIC_CANCEL, consumer.tag_octets + b"\x01")
+            self._outbox.method(self.number, BASIC_CANCEL, shortstr(consumer.tag) + b"\x01")
             connection.touch()
 
     def cancel_unreadable(self) -> None:
@@ -585,6 +622,7 @@ class Channel:
         self.confirms.is_closed = True
         self._pieces = []
         self._route = None
+        self.pattern.forget()
         self.expects = EXPECT_METHOD
         self._counters.channels_closed += 1
 

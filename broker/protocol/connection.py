@@ -43,6 +43,7 @@ from broker.protocol.states import (
     CONNECTION_METHODS,
     CONNECTION_STATE_NAMES,
     EXPECT_BODY,
+    EXPECT_HEADER,
     EXPECT_METHOD,
     RUNNING,
 )
@@ -118,6 +119,7 @@ class Connection(Outlet):
         login: What it said in ``connection.start-ok``, and the verdict on it; None before.
         user: Who logged in; None before.
         exclusive_queues: Queues that go when it goes.
+        max_payload: Largest payload of a frame that it may send, octets.
         is_blocked: Its peer does not read: the socket's buffer is full.
         is_held: We do not read from it, because it does not read our answers; so its silence proves nothing.
         is_choked: It was answered with more than the outbox should hold, so the rest of what it said waits
@@ -187,7 +189,7 @@ class Connection(Outlet):
         self.channel_max: i64 = context.limits.channel_max
         self.heartbeat_s: i64 = 0
         self._heartbeat: Final = Heartbeat()
-        self._max_payload: i64 = context.limits.handshake_frame_max
+        self.max_payload: i64 = context.limits.handshake_frame_max
         now_s = context.clock.monotonic_s()
         self.connected_ms: Final[i64] = context.clock.now_ms()
         self._deadline_s: float = now_s + context.limits.handshake_s - waited_s
@@ -247,14 +249,29 @@ class Connection(Outlet):
             self._protocol_header(data)
             pos = self._pos
         while end - pos >= 7 and not self._is_deaf and not self.is_choked:
-            kind = i64(data[pos])
+            channel = self._recent
+            if channel is not None and channel.pattern.size > 0 and channel.expects == EXPECT_METHOD:
+                pattern = channel.pattern
+                start = pos + pattern.size
+                if data[pos:start] == pattern.octets:
+                    stop = start + pattern.body_size
+                    if stop < start:
+                        channel.expects = EXPECT_HEADER
+                        pos = start
+                        self._pos = start
+                        continue
+                    if stop < end and data[stop] == FRAME_END:
+                        pos = stop + 1
+                        self._pos = pos
+                        self._number = channel.number
+                        channel.publish_again(data[start:stop])
+                        continue
+            kind: i64 = data[pos]
             number = get_u16(data, pos + 1)
             size = get_u32(data, pos + 3)
-            if size > self._max_payload:
+            if size > self.max_payload:
                 self._number = 0
-                text = (
-                    f"type {kind}, all octets = <<>>: {{frame_too_large,{size},{self._max_payload - FRAME_OVERHEAD}}}"
-                )
+                text = f"type {kind}, all octets = <<>>: {{frame_too_large,{size},{self.max_payload - FRAME_OVERHEAD}}}"
                 self._frame_error(text)
             after = pos + 8 + size
             if after > end:
@@ -268,7 +285,6 @@ class Connection(Outlet):
             self._pos = after
             self._number = number
             self._method = 0
-            channel = self._recent
             if number != self._recent_number or channel is None:
                 channel = self.channels.get(number)
                 if channel is not None:
@@ -716,9 +732,9 @@ class Connection(Outlet):
 
     def agreed(self) -> None:
         """Tune-ok was accepted: frames may have the size that it says."""
-        self.outbox.frame_max = self.frame_max
+        self.outbox.limit_frames(self.frame_max)
         # RabbitMQ gives eight octets of grace: a payload of frame_max is let through.
-        self._max_payload = self.frame_max if self.frame_max > 0 else 0x7FFFFFFF
+        self.max_payload = self.frame_max if self.frame_max > 0 else 0x7FFFFFFF
         self._heartbeat.start(self.context.clock.monotonic_s(), float(self.heartbeat_s))
         self.enter(AWAIT_OPEN)
 

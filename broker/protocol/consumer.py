@@ -8,6 +8,7 @@ from broker.core.message import Queued
 from broker.queues.consumer import Consumer
 from broker.queues.queue import Queue
 from broker.wire.octets import shortstr
+from broker.wire.stencil import Stencil
 
 if TYPE_CHECKING:
     from broker.protocol.channel import Channel
@@ -21,7 +22,7 @@ class ChannelConsumer(Consumer):
     Attributes:
         queue: The queue it consumes from.
         channel: The channel it was started on.
-        tag_octets: The consumer tag as a short string.
+        stencil: What all its deliveries have in common.
         prefetch_count: Its own limit of unacked deliveries; 0 for none.
         unacked_count: Deliveries out and not settled.
         timeout_ms: Longest that a delivery to it may be out; 0 for no limit, -1 if it did not say.
@@ -41,7 +42,7 @@ class ChannelConsumer(Consumer):
         super().__init__(tag, no_ack, is_exclusive, priority)
         self.channel: Final = channel
         self.queue: Final = queue
-        self.tag_octets: Final = shortstr(tag)
+        self.stencil: Final = Stencil(channel.number, shortstr(tag))
         self.prefetch_count: i64 = prefetch_count
         self.unacked_count: i64 = 0
         self.timeout_ms: Final[i64] = timeout_ms

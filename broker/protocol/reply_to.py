@@ -7,10 +7,11 @@ from mypy_extensions import mypyc_attr
 from broker.core.destination import resource_text
 from broker.core.errors import ACCESS_REFUSED, NOT_FOUND, NOT_IMPLEMENTED, HardError, SoftError
 from broker.core.message import Queued
+from broker.queues.classic import ClassicQueue
 from broker.queues.consumer import Consumer
-from broker.queues.queue import ClassicQueue
 from broker.vhost.replies import REPLY_TO
 from broker.wire.octets import shortstr
+from broker.wire.stencil import Stencil
 
 if TYPE_CHECKING:
     from broker.protocol.channel import Channel
@@ -23,14 +24,14 @@ class ReplyConsumer(Consumer):
 
     Attributes:
         queue: Where the answers arrive; its name is what the requests carry as reply_to.
-        tag_octets: The consumer tag as a short string.
+        stencil: What all its deliveries have in common.
     """
 
     def __init__(self, channel: "Channel", queue: ClassicQueue, tag: bytes) -> None:
         super().__init__(tag, True, False, 0)
         self._channel: Final = channel
         self.queue: Final = queue
-        self.tag_octets: Final = shortstr(tag)
+        self.stencil: Final = Stencil(channel.number, shortstr(tag))
 
     def can_take(self) -> bool:
         return self._channel.connection.has_room()

@@ -16,8 +16,8 @@ from broker.protocol.consumer import ChannelConsumer
 from broker.queues.agenda import Agenda
 from broker.queues.queue import Queue
 from broker.queues.window import MESSAGE_OVERHEAD
-from broker.store.chunk import Chunk, Tally, put_record
 from broker.store.spool import Overflowing, SpoolWriter
+from broker.store.spool_chunk import Chunk, Tally, put_record
 from broker.store.survivors import Survivors
 
 # A delivery that nobody acks pins its page and nothing else, so the memory of a channel with one stuck task does not

@@ -10,7 +10,8 @@ from broker.queues.window import MemoryWindow
 from broker.store.spool import Overflowing, Spool
 
 if TYPE_CHECKING:
-    from broker.queues.queue import ClassicQueue, Queue
+    from broker.queues.classic import ClassicQueue
+    from broker.queues.queue import Queue
     from broker.queues.stream import Stream
 
 

@@ -14,7 +14,7 @@ from broker.queues.agenda import Agenda
 from broker.queues.consumer import Consumer
 from broker.queues.queue import Queue
 from broker.queues.stream_arguments import AT_OFFSET, AT_TIME, FIRST, LAST, ReaderArguments, stream_limits
-from broker.store.chunk import Chunk
+from broker.store.spool_chunk import Chunk
 from broker.store.store import Store
 from broker.store.stream_log import StreamLog
 from broker.store.stream_pages import StreamPage, StreamPages

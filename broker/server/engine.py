@@ -19,7 +19,7 @@ from broker.protocol.administration import Administration
 from broker.protocol.context import ConnectionLimits, Context
 from broker.protocol.interceptor import KEEP, OFF, OVERWRITE, Interceptor
 from broker.queues.agenda import Agenda
-from broker.queues.queue import ClassicQueue
+from broker.queues.classic import ClassicQueue
 from broker.queues.window import MemoryWindow
 from broker.settings.exposure import bind_refusal
 from broker.settings.model import Settings

@@ -15,8 +15,8 @@ Promises
 Rooms inside: ``store`` (the one commit stage), ``commit_log`` and ``journal`` (the two logs) on ``batch_file``;
 ``framing``, ``records`` and ``contents`` (the formats, described there); ``places`` (what is live where); ``sync_job``
 and ``retire_job`` (what runs on a worker thread); ``queue_segments`` (backlogs); ``stream_log`` (streams) with
-``chunks`` (their format), ``stream_pages`` (reading) and ``stream_recovery``; ``recovery`` with ``series``,
-``queue_recovery`` and ``findings``; ``spool`` with ``chunk`` and ``spooled_line`` (what memory has no room for;
+``stream_chunks`` (their format), ``stream_pages`` (reading) and ``stream_recovery``; ``recovery`` with ``series``,
+``queue_recovery`` and ``findings``; ``spool`` with ``spool_chunk`` and ``spooled_line`` (what memory has no room for;
 nothing that is promised depends on it); ``survivors`` (what a purge leaves); ``data_directory``,
 ``files``, ``intervals``, ``limits``, ``errors``.
 

@@ -14,9 +14,9 @@ from librt.strings import BytesWriter, read_i32_le, write_i32_le
 from mypy_extensions import i32, i64, mypyc_attr
 
 from broker.core.message import Enqueuer, Queued
-from broker.store.chunk import CHUNK_HEADER_SIZE, Chunk, SpoolFile, Tally, put_record
 from broker.store.errors import StoreError, failed, is_no_space
 from broker.store.files import Files
+from broker.store.spool_chunk import CHUNK_HEADER_SIZE, Chunk, SpoolFile, Tally, put_record
 
 LOG: Final = logging.getLogger("broker.store")
 

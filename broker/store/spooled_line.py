@@ -6,8 +6,8 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr
 
 from broker.core.message import NOT_STORED, Enqueuer, Queued
-from broker.store.chunk import Chunk, Tally, decode, put_record
 from broker.store.spool import CHUNK_BYTES, Spool, SpoolWriter
+from broker.store.spool_chunk import Chunk, Tally, decode, put_record
 
 # A file is deleted when its last chunk has been read, so this is how much disk a queue may keep for nothing.
 FILE_BYTES: Final = 16 * 1024 * 1024

@@ -7,12 +7,12 @@ from mypy_extensions import i64, mypyc_attr
 
 from broker.core.message import Message
 from broker.store.batch_file import RESTART, BatchFile
-from broker.store.chunks import CHUNK_BYTES
 from broker.store.contents import put_body
 from broker.store.errors import failed, is_no_space, out_of_space
 from broker.store.files import Files
 from broker.store.framing import FILE_HEADER_SIZE, STREAM, put_batch
 from broker.store.records import put_content_head, record_size
+from broker.store.stream_chunks import CHUNK_BYTES
 
 # However small a stream's segments were asked for: a file costs a system call, a name and a place in memory.
 LEAST_SEGMENT_BYTES: Final = 16 * 1024

@@ -6,8 +6,8 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from broker.core.message import Message
-from broker.store.chunks import CHUNK_BYTES, ChunkCursor
 from broker.store.framing import FILE_HEADER_SIZE
+from broker.store.stream_chunks import CHUNK_BYTES, ChunkCursor
 from broker.store.stream_log import StreamLog, StreamSegment
 
 LOG: Final = logging.getLogger("broker.store")

@@ -11,12 +11,12 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from broker.store.batch_file import RESTART, BatchFile, sync_directory, sync_file
-from broker.store.chunks import ChunkCursor
 from broker.store.errors import failed
 from broker.store.files import Files
 from broker.store.findings import CUT, DAMAGE, FOREIGN, HEADER, Finding
 from broker.store.framing import FILE_HEADER_SIZE, STREAM, has_file_header, header_first, header_number
 from broker.store.series import NO_END, number_of
+from broker.store.stream_chunks import ChunkCursor
 from broker.store.stream_log import StreamLog, StreamSegment, stream_path
 
 SUFFIX: Final = ".stream"

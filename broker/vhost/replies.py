@@ -12,7 +12,7 @@ from mypy_extensions import mypyc_attr
 from broker.core.counters import Counters
 from broker.core.ids import generated_name
 from broker.queues.agenda import Agenda
-from broker.queues.queue import ClassicQueue
+from broker.queues.classic import ClassicQueue
 from broker.store.store import Store
 
 REPLY_TO: Final = b"amq.rabbitmq.reply-to"

@@ -21,7 +21,8 @@ from broker.policy.policies import Policies
 from broker.policy.policy import Policy
 from broker.queues.agenda import Agenda
 from broker.queues.arguments import CLASSIC, STREAM, check_arguments, names_queue_type, queue_type
-from broker.queues.queue import ClassicQueue, Queue
+from broker.queues.classic import ClassicQueue
+from broker.queues.queue import Queue
 from broker.queues.stream import Stream
 from broker.routing.binding import Binding
 from broker.routing.delayed import DelayedExchange

@@ -2,11 +2,10 @@
 
 from typing import Final, final
 
-from librt.strings import BytesWriter, write_i64_be
+from librt.strings import BytesWriter, write_i32_be, write_i64_be
 from mypy_extensions import i64, mypyc_attr
 
 from broker.wire.methods import (
-    BASIC_DELIVER,
     FRAME_BODY,
     FRAME_END,
     FRAME_HEADER,
@@ -16,6 +15,7 @@ from broker.wire.methods import (
     FRAME_OVERHEAD,
 )
 from broker.wire.octets import put_u8, put_u16, put_u32
+from broker.wire.stencil import Stencil
 
 # A body of this size or more is handed to the socket as it is; a smaller one is copied behind its frame header.
 # Copying 1 KiB costs less than one more buffer in writev; copying 128 KiB does not.
@@ -34,9 +34,17 @@ class Outbox:
 
     def __init__(self) -> None:
         self.frame_max: i64 = FRAME_MIN_SIZE
+        self._copied_bytes: i64 = FRAME_MIN_SIZE - FRAME_OVERHEAD  # largest body that is copied behind its header
         self._writer: BytesWriter = BytesWriter()
         self._parts: list[bytes] = []
         self._part_bytes: i64 = 0
+
+    def limit_frames(self, frame_max: i64) -> None:
+        """Send no larger frames than this from now on; 0 for no limit."""
+        self.frame_max = frame_max
+        self._copied_bytes = DIRECT_BODY_BYTES - 1
+        if 0 < frame_max < DIRECT_BODY_BYTES + FRAME_OVERHEAD:
+            self._copied_bytes = frame_max - FRAME_OVERHEAD
 
     @property
     def size(self) -> i64:
@@ -65,27 +73,36 @@ class Outbox:
         put_u8(out, FRAME_END)
 
     def deliver(
-        self,
-        channel: i64,
-        tag_octets: bytes,
-        delivery_tag: i64,
-        redelivered: bool,
-        route: bytes,
-        header: bytes,
-        body: bytes,
+        self, stencil: Stencil, delivery_tag: i64, redelivered: bool, route: bytes, header: bytes, body: bytes
     ) -> None:
-        """``basic.deliver`` with its content. ``tag_octets`` is the consumer tag as a short string."""
+        """``basic.deliver`` with its content. ``stencil`` is the consumer's, ``route`` exchange and key as octets."""
         out = self._writer
-        put_u8(out, FRAME_METHOD)
-        put_u16(out, channel)
-        put_u32(out, len(tag_octets) + len(route) + 13)
-        put_u32(out, BASIC_DELIVER)
-        out.write(tag_octets)
+        route_size: i64 = len(route)
+        if route_size != stencil.route_size:
+            stencil.fit(route_size)
+        out.write(stencil.head)
         write_i64_be(out, delivery_tag)
-        put_u8(out, 1 if redelivered else 0)
+        size: i64 = len(body)
+        if header is stencil.header and route is stencil.route and size == stencil.tail_body and not redelivered:
+            out.write(stencil.tail)
+            out.write(body)
+            out.append(FRAME_END)
+            return
+        out.append(1 if redelivered else 0)
         out.write(route)
-        put_u8(out, FRAME_END)
-        self.content(channel, header, body)
+        out.write(stencil.to_header)
+        write_i32_be(out, len(header))
+        out.write(header)
+        if 0 < size <= self._copied_bytes:
+            out.write(stencil.to_body)
+            write_i32_be(out, len(body))
+            out.write(body)
+            out.append(FRAME_END)
+            if not redelivered:
+                stencil.look(route, header, size)
+        else:
+            out.append(FRAME_END)
+            self._split_body(stencil.channel, body)
 
     def content(self, channel: i64, header: bytes, body: bytes) -> None:
         """Content header frame and as many body frames as ``frame_max`` asks: none for an empty body. §4.2.6."""
@@ -95,19 +112,9 @@ class Outbox:
         put_u32(out, len(header))
         out.write(header)
         put_u8(out, FRAME_END)
-        size: i64 = len(body)
-        if size == 0:
-            return
-        if size < DIRECT_BODY_BYTES and (size <= self.frame_max - FRAME_OVERHEAD or self.frame_max == 0):
-            put_u8(out, FRAME_BODY)
-            put_u16(out, channel)
-            put_u32(out, size)
-            out.write(body)
-            put_u8(out, FRAME_END)
-        else:
-            self._large_body(channel, body)
+        self._split_body(channel, body)
 
-    def _large_body(self, channel: i64, body: bytes) -> None:
+    def _split_body(self, channel: i64, body: bytes) -> None:
         size: i64 = len(body)
         step = size if self.frame_max == 0 else self.frame_max - FRAME_OVERHEAD
         pos: i64 = 0

@@ -6,7 +6,7 @@ from collections import Counter
 from pamqp import commands
 
 from broker.core.arguments import Field
-from broker.queues.queue import DELIVERY_BUDGET
+from broker.queues.classic import DELIVERY_BUDGET
 from tests.queues.scene import Peer, Scene, number, text
 
 

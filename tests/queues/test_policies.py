@@ -2,7 +2,7 @@
 
 from broker.core.message import Message, Queued
 from broker.policy.policy import Policy, read_policy
-from broker.queues.queue import DELIVERY_BUDGET, Queue
+from broker.queues.classic import DELIVERY_BUDGET, Queue
 from tests.queues.scene import Peer, Scene, number, text
 
 

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.message import Enqueuer, Message, Queued
-from broker.queues.ready import BULK, TRIM_AT, FifoReady, PriorityReady, Ready
+from broker.queues.fifo import BULK, TRIM_AT, FifoReady
+from broker.queues.priority import PriorityReady
+from broker.queues.ready import Ready
 
 QUEUE = Enqueuer(b"q", "/", False, 0)
 

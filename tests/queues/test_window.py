@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pamqp import commands
 
 from broker.core.message import Enqueuer, Message, Queued
-from broker.queues.ready import FifoReady
+from broker.queues.fifo import FifoReady
 from broker.queues.window import MESSAGE_OVERHEAD, TIGHT_BYTES, MemoryWindow
 from broker.store.files import Files
 from broker.store.spool import Spool

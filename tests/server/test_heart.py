@@ -12,7 +12,7 @@ import pytest_asyncio
 from pamqp import commands
 
 from broker.core.clock import Clock
-from broker.queues.queue import DELIVERY_BUDGET
+from broker.queues.classic import DELIVERY_BUDGET
 from broker.server.heart import HOUSE_REST_S, TICK_S, Heart
 from broker.store.files import Files
 from tests.queues.scene import Peer, Scene, number

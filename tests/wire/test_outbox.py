@@ -17,6 +17,7 @@ from broker.wire.methods import (
 )
 from broker.wire.octets import shortstr
 from broker.wire.outbox import DIRECT_BODY_BYTES, Outbox
+from broker.wire.stencil import Stencil
 
 FRAME_MAX = 4096
 STEP = FRAME_MAX - FRAME_OVERHEAD
@@ -78,9 +79,33 @@ def test_deliver_is_pamqps(tag_size: int, redelivered: bool) -> None:
     outbox = Outbox()
     tag = "t" * tag_size
     route = shortstr(b"x" * 127) + shortstr(b"k" * 255)
-    outbox.deliver(9, shortstr(tag.encode()), 2**40, redelivered, route, content_header(3), b"abc")
+    outbox.deliver(Stencil(9, shortstr(tag.encode())), 2**40, redelivered, route, content_header(3), b"abc")
     deliver = commands.Basic.Deliver(tag, 2**40, redelivered, "x" * 127, "k" * 255)
     assert taken(outbox) == frame.marshal(deliver, 9) + frames(9, b"abc", FRAME_MAX)
+
+
+def test_deliveries_that_are_alike_and_those_that_are_not_are_pamqps() -> None:
+    outbox = Outbox()
+    stencil = Stencil(9, shortstr(b"tag"))
+    routes = [shortstr(b"x") + shortstr(b"k"), shortstr(b"x") + shortstr(b"longer")]
+    headers = [content_header(3), content_header(3), content_header(0), content_header(STEP + 1)]
+    bodies = [b"abc", b"def", b"", b"z" * (STEP + 1)]
+    expected = b""
+    alike = [
+        *[(0, 0, False)] * 3,
+        (0, 1, False),  # equal octets, another object
+        *[(1, 1, False)] * 3,
+        (1, 1, True),
+        (1, 1, False),
+        *[(0, 2, False)] * 3,
+        *[(0, 3, False)] * 3,
+        *[(0, 0, False)] * 3,
+    ]
+    for tag, (route, which, redelivered) in enumerate(alike, 1):
+        outbox.deliver(stencil, tag, redelivered, routes[route], headers[which], bodies[which])
+        deliver = commands.Basic.Deliver("tag", tag, redelivered, "x", ["k", "longer"][route])
+        expected += frame.marshal(deliver, 9) + frames(9, bodies[which], FRAME_MAX)
+    assert taken(outbox) == expected
 
 
 EDGES = sorted(
@@ -92,7 +117,7 @@ EDGES = sorted(
 @pytest.mark.parametrize("size", EDGES)
 def test_body_is_split_at_frame_max(size: int) -> None:
     outbox = Outbox()
-    outbox.frame_max = FRAME_MAX
+    outbox.limit_frames(FRAME_MAX)
     octets = bytes(n & 0xFF for n in range(size))
     outbox.content(1, content_header(size), octets)
     assert taken(outbox) == frames(1, octets, FRAME_MAX)
@@ -103,7 +128,7 @@ def test_body_is_split_at_frame_max(size: int) -> None:
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_large_frames_are_split_at_frame_max_too(frame_max: int, k: int, off: int) -> None:
     outbox = Outbox()
-    outbox.frame_max = frame_max
+    outbox.limit_frames(frame_max)
     octets = b"\x5a" * (k * (frame_max - FRAME_OVERHEAD) + off)
     outbox.content(1, content_header(len(octets)), octets)
     assert taken(outbox) == frames(1, octets, frame_max)
@@ -112,14 +137,14 @@ def test_large_frames_are_split_at_frame_max_too(frame_max: int, k: int, off: in
 @pytest.mark.parametrize("size", [0, 1, DIRECT_BODY_BYTES - 1, DIRECT_BODY_BYTES, 1_000_000])
 def test_no_frame_max_is_one_frame(size: int) -> None:
     outbox = Outbox()
-    outbox.frame_max = 0
+    outbox.limit_frames(0)
     outbox.content(1, content_header(size), b"z" * size)
     assert taken(outbox) == frames(1, b"z" * size, 0)
 
 
 def test_small_body_is_copied_and_a_large_one_handed_over_as_it_is() -> None:
     outbox = Outbox()
-    outbox.frame_max = 131_072
+    outbox.limit_frames(131_072)
     small, large = b"s" * (DIRECT_BODY_BYTES - 1), b"l" * DIRECT_BODY_BYTES
     outbox.content(1, content_header(len(small)), small)
     assert len(outbox.take()) == 1
@@ -141,7 +166,7 @@ def test_new_outbox_has_the_smallest_frame_max_that_a_peer_must_take() -> None:
 )
 def test_frames_come_out_in_the_order_they_went_in(sizes: list[int], frame_max: int, cuts: set[int]) -> None:
     outbox = Outbox()
-    outbox.frame_max = frame_max
+    outbox.limit_frames(frame_max)
     expected = got = b""
     for number, size in enumerate(sizes):
         octets = bytes([number]) * size
