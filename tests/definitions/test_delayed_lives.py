@@ -108,7 +108,7 @@ class History:
         assert line_of(node).count == len(self.waiting)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), steps=st.integers(1, 25), end=st.sampled_from(["stop", "kill", "compact"]))
 def test_every_delayed_message_is_routed_once_in_its_time_whatever_happens(seed: int, steps: int, end: str) -> None:
     chance = random.Random(seed)

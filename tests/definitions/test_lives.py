@@ -109,7 +109,7 @@ class History:
         }
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 2**32), steps=st.integers(1, 60), end=st.sampled_from(["stop", "kill", "compact"]))
 def test_whatever_happened_the_next_life_begins_where_the_last_one_ended(seed: int, steps: int, end: str) -> None:
     chance = random.Random(seed)

@@ -132,7 +132,7 @@ def compare(by_index: Engine, by_log: Engine) -> None:
     assert sum(live[0]) == sum(live[1])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 1 << 30), steps=st.integers(1, 60), window_bytes=st.sampled_from([1, 30_000, 1 << 23]))
 def test_a_start_from_the_index_is_a_start_from_the_log(seed: int, steps: int, window_bytes: int) -> None:
     with tempfile.TemporaryDirectory() as directory:

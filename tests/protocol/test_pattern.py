@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import body, commands, frame, header
 
@@ -43,7 +43,6 @@ runs = st.lists(
 
 
 @given(runs, st.lists(st.integers(0, 4000), max_size=12))
-@settings(deadline=None)
 def test_runs_of_publishes_cut_anywhere_arrive_as_they_were_sent(
     planned: list[tuple[Publish, int]], cuts: list[int]
 ) -> None:

@@ -87,7 +87,7 @@ def little_memory(path: Path) -> Agenda:
     return agenda
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(STEPS)
 def test_ledger_on_disk_gives_back_what_a_dictionary_would_and_leaves_nothing_there(steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as directory:

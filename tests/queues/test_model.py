@@ -382,13 +382,13 @@ def run(config: Config, steps: list[Step]) -> None:
         history.finish()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(config=CONFIGS, steps=st.lists(STEPS, max_size=40))
 def test_a_queue_behaves_like_a_list(config: Config, steps: list[Step]) -> None:
     run(config, steps)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     config=st.builds(
         Config,

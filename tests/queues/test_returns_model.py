@@ -153,7 +153,7 @@ STEP = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(limit=st.integers(-1, 3), steps=st.lists(STEP, max_size=50))
 def test_any_history_of_returns_ends_as_the_list_does(limit: int, steps: list[tuple[object, ...]]) -> None:
     with tempfile.TemporaryDirectory(prefix="returns-") as directory:

@@ -56,7 +56,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=steps, window_messages=st.integers(1, 30), seed=st.integers(0, 1000))
 def test_a_timeline_is_a_sorted_list(
     spool: Spool, history: list[tuple[str, int, int]], window_messages: int, seed: int

@@ -77,7 +77,7 @@ def live_through(scene: Scene, seed: int, steps: int) -> None:
     scene.store.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 1_000_000))
 def test_a_random_history_is_found_again_after_every_stop(seed: int) -> None:
     with tempfile.TemporaryDirectory() as path:

@@ -18,7 +18,7 @@ actions = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(actions, max_size=40), st.sampled_from([-1, 3 * SEGMENT_BYTES]))
 def test_any_history_gives_each_reader_what_was_published_in_order(
     history: list[tuple[str, int, int]], max_bytes: int

@@ -304,7 +304,7 @@ def test_keys_of_a_very_long_queue_are_forgotten_oldest_first_and_a_late_end_doe
 Steps = st.lists(st.tuples(st.sampled_from(["publish", "take", "ack", "put back", "purge"]), st.integers(0, 3)))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=Steps)
 def test_queue_never_holds_two_of_a_key_and_never_loses_a_first(scene: Scene, steps: list[tuple[str, int]]) -> None:
     queue = single(scene)

@@ -312,7 +312,7 @@ STEP = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(STEP, max_size=25))
 def test_nothing_confirmed_is_lost_and_nothing_nacked_appears(steps: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
