@@ -232,7 +232,9 @@ class Channel:
         Raises:
             SoftError: whatever publishing refuses.
         """
+        # As if the body's frame had been read by itself, in case that it must be read again.
         self.expects = EXPECT_BODY
+        self._remaining = len(body)
         self._take_in(self._header, body)
 
     def _take_in(self, header: bytes, body: bytes) -> None:
