@@ -5,8 +5,10 @@ import base64
 import binascii
 import ipaddress
 import logging
+from typing import Final
 
 from broker.auth.logins import FROM_AFAR, HTTP, Login, Logins
+from broker.auth.passwords import no_password
 from broker.auth.users import ADMINISTRATOR, User
 from broker.management.refusals import REALM, Refusal, not_authorised
 
@@ -64,6 +66,10 @@ class Viewer:
             reason = f"may not set policies in vhost {vhost_name!r}"
             AUDIT.warning("refused", extra={"by": self.name, "door": HTTP, "reason": reason})
             raise not_authorised("User not authorised to access object")
+
+
+NOBODY: Final = Viewer(User(b"", no_password(), []))
+"""Asks for what needs no login."""
 
 
 class HttpLogin(Login):
