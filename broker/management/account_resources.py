@@ -105,7 +105,7 @@ def _accesses_to(call: Call, vhost: bytes) -> Iterable[Access]:
 
 async def _user_list(call: Call, users: Iterable[User]) -> Answer:
     listed = [Listed("", shown(user.name), user) for user in users]
-    return await call.list(listed, lambda user: _user_row(call, user))
+    return await call.paged(listed, lambda user: _user_row(call, user))
 
 
 def _user_row(call: Call, user: User) -> Json:

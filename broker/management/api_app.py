@@ -6,7 +6,16 @@ from typing import Final
 
 from aiohttp import web
 
-from broker.management import account_changes, account_resources, policy_changes, resources
+from broker.management import (
+    account_changes,
+    account_resources,
+    bindings,
+    messages,
+    peer_changes,
+    policy_changes,
+    resources,
+    topology_changes,
+)
 from broker.management.access import NOBODY, log_in
 from broker.management.answers import Answer
 from broker.management.call import Call
@@ -20,7 +29,16 @@ LOG: Final = logging.getLogger("broker.management")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 TABLE: Final = RouteTable(
-    [*resources.ROUTES, *account_resources.ROUTES, *account_changes.ROUTES, *policy_changes.ROUTES]
+    [
+        *resources.ROUTES,
+        *bindings.ROUTES,
+        *topology_changes.ROUTES,
+        *messages.ROUTES,
+        *peer_changes.ROUTES,
+        *policy_changes.ROUTES,
+        *account_resources.ROUTES,
+        *account_changes.ROUTES,
+    ]
 )
 
 SECURITY_HEADERS: Final = {

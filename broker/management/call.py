@@ -7,7 +7,7 @@ from broker.management.access import Viewer
 from broker.management.answers import Answer, as_json
 from broker.management.facts import Facts
 from broker.management.json_values import Json
-from broker.management.listing import Listed, encoded_list, list_query, only_columns
+from broker.management.listing import Listed, ListQuery, encoded_list, list_query, only_columns
 from broker.management.refusals import not_found
 from broker.management.request_body import body_as, body_object
 from broker.metrics.text import shown
@@ -95,6 +95,10 @@ class Call:
         columns = list_query(self.query).columns
         return as_json([only_columns(row, columns) for row in rows])
 
-    async def list(self, items: list[Listed[T]], row: Callable[[T], Json]) -> Answer:
+    async def unpaged(self, items: list[Listed[T]], row: Callable[[T], Json]) -> Answer:
+        """A long list that is never paged: made in slices, in the default order."""
+        return Answer(body=await encoded_list(items, row, ListQuery(columns=list_query(self.query).columns)))
+
+    async def paged(self, items: list[Listed[T]], row: Callable[[T], Json]) -> Answer:
         """A list that may be filtered, sorted and paged."""
         return Answer(body=await encoded_list(items, row, list_query(self.query)))

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from broker.management.answers import CREATED, DONE, Answer
 from broker.management.call import Call
-from broker.management.json_values import Json
 from broker.management.refusals import Refusal, bad_request, not_found
+from broker.management.request_body import require
 from broker.management.routes import ADMINISTRATOR, Route
 from broker.metrics.text import shown
 from broker.policy.limits import read_user_limit, read_vhost_limit
@@ -66,7 +66,7 @@ def delete_operator_policy(call: Call, vhost: bytes, name: bytes) -> Answer:
 def _put_policy(call: Call, vhost_name: bytes, name: bytes, *, is_operator: bool) -> Answer:
     document = call.document()
     vhost = _vhost(call, vhost_name)
-    _require(document, "pattern", "definition")
+    require(document, "pattern", "definition")
     with _change(call, "policy changed", {"vhost": vhost.name, "policy": name}):
         policy = read_policy(vhost.name, shown(name), document, is_operator)
         answer = CREATED if vhost.policies.find(policy.name, is_operator) is None else DONE
@@ -140,15 +140,9 @@ def _check_user(call: Call, name: bytes) -> None:
         raise bad_request("no_such_user")
 
 
-def _require(document: Json, *keys: str) -> None:
-    missing = [f"{{key_missing,{key}}}" for key in keys if key not in document]
-    if missing:
-        raise bad_request(f"[{','.join(missing)}]")
-
-
 def _value(call: Call) -> object:
     document = call.document()
-    _require(document, "value")
+    require(document, "value")
     return document["value"]
 
 

@@ -62,7 +62,7 @@ async def vhost_queues(call: Call, vhost: bytes) -> Answer:
 
 async def _queue_list(call: Call, vhosts: list[VHost]) -> Answer:
     listed = [Listed(vhost.name, shown(name), queue) for vhost in vhosts for name, queue in vhost.queues.items()]
-    return await call.list(listed, lambda queue: queue_view(call.facts, queue))
+    return await call.paged(listed, lambda queue: queue_view(call.facts, queue))
 
 
 def one_queue(call: Call, vhost: bytes, name: bytes) -> Answer:
@@ -90,7 +90,7 @@ async def _exchange_list(call: Call, vhosts: list[VHost]) -> Answer:
     listed = [
         Listed(vhost.name, shown(name), exchange) for vhost in vhosts for name, exchange in vhost.exchanges.items()
     ]
-    return await call.list(listed, exchange_view)
+    return await call.paged(listed, exchange_view)
 
 
 def one_exchange(call: Call, vhost: bytes, name: bytes) -> Answer:
@@ -137,7 +137,7 @@ async def vhost_connections(call: Call, vhost: bytes) -> Answer:
 
 async def _connection_list(call: Call, connections: list[Connection]) -> Answer:
     listed = [Listed(each.vhost_name, call.facts.connection_name(each), each) for each in connections]
-    return await call.list(listed, lambda connection: connection_view(call.facts, connection))
+    return await call.paged(listed, lambda connection: connection_view(call.facts, connection))
 
 
 def one_connection(call: Call, name: bytes) -> Answer:
@@ -167,7 +167,7 @@ async def connection_channels(call: Call, name: bytes) -> Answer:
 
 async def _channel_list(call: Call, channels: list[Channel]) -> Answer:
     listed = [Listed(each.vhost.name, call.facts.channel_name(each), each) for each in channels]
-    return await call.list(listed, lambda channel: channel_view(call.facts, channel))
+    return await call.paged(listed, lambda channel: channel_view(call.facts, channel))
 
 
 def one_channel(call: Call, name: bytes) -> Answer:
@@ -185,7 +185,7 @@ def one_channel(call: Call, name: bytes) -> Answer:
 async def vhosts(call: Call) -> Answer:
     """The vhosts that the user may see."""
     listed = [Listed("", vhost.name, vhost) for vhost in call.vhosts()]
-    return await call.list(listed, lambda vhost: vhost_view(call.facts, vhost))
+    return await call.paged(listed, lambda vhost: vhost_view(call.facts, vhost))
 
 
 def one_vhost(call: Call, name: bytes) -> Answer:
