@@ -6,40 +6,19 @@ from typing import Final
 
 from aiohttp import web
 
-from broker.management import (
-    account_changes,
-    account_resources,
-    bindings,
-    messages,
-    peer_changes,
-    policy_changes,
-    resources,
-    topology_changes,
-)
 from broker.management.access import NOBODY, log_in
 from broker.management.answers import Answer
+from broker.management.api_table import TABLE
 from broker.management.call import Call
 from broker.management.facts import Facts
+from broker.management.pages import front_page, reference_page
 from broker.management.paths import segments
 from broker.management.refusals import Refusal, bad_request, not_found
-from broker.management.routes import ADMINISTRATOR, ANYBODY, Route, RouteTable
+from broker.management.routes import ADMINISTRATOR, ANYBODY, Route
 
 LOG: Final = logging.getLogger("broker.management")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-TABLE: Final = RouteTable(
-    [
-        *resources.ROUTES,
-        *bindings.ROUTES,
-        *topology_changes.ROUTES,
-        *messages.ROUTES,
-        *peer_changes.ROUTES,
-        *policy_changes.ROUTES,
-        *account_resources.ROUTES,
-        *account_changes.ROUTES,
-    ]
-)
 
 SECURITY_HEADERS: Final = {
     "Cache-Control": "no-cache",
@@ -48,18 +27,6 @@ SECURITY_HEADERS: Final = {
     "Vary": "accept, accept-encoding, origin",
     "X-Content-Type-Options": "nosniff",
 }
-
-_PAGE: Final = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>PonyMQ</title>
-<style>body {{ font-family: sans-serif; max-width: 40em; margin: 3em auto; line-height: 1.5 }}</style></head>
-<body><h1>PonyMQ {version}</h1>
-<p>An AMQP 0-9-1 message broker. This is its HTTP port. There is no web console yet.</p>
-<ul>
-<li>The HTTP API, in RabbitMQ's shape, begins at <a href="/api/overview">/api/overview</a>; it asks for a login.</li>
-<li>{metrics}</li>
-<li>On the command line, <code>ponymqctl status</code> and <code>ponymqctl list-queues</code> ask the same API.</li>
-</ul></body></html>
-"""
 
 
 def api_app(facts: Facts, max_body_bytes: int = 0) -> web.Application:
@@ -113,9 +80,13 @@ class Api:
         """
         path = segments(request.raw_path)
         if not path:
-            return web.Response(text=self._page(), content_type="text/html")
+            return _page(front_page(self._facts))
         if path[0] != b"api":
             raise not_found()
+        if path == [b"api"]:
+            raise web.HTTPFound("/api/index.html")
+        if path == [b"api", b"index.html"]:
+            return _page(reference_page(TABLE.routes, self._facts.node.product_version))
         found = TABLE.find(path[1:])
         if request.method == "OPTIONS":
             return web.Response(headers={"Allow": found.allowed})
@@ -141,17 +112,14 @@ class Api:
         query = {**request.query, "x-vhost": request.headers.get("x-vhost", "")}
         return Call(facts, viewer, query, octets, request.headers, _address(request))
 
-    def _page(self) -> str:
-        metrics = "Prometheus metrics are off."
-        for listener in self._facts.listeners:
-            if listener.protocol == "http/prometheus":
-                metrics = f"Prometheus metrics are at <code>/metrics</code> on port {listener.port}."
-        return _PAGE.format(version=self._facts.node.product_version, metrics=metrics)
+
+def _page(text: str) -> web.Response:
+    return web.Response(text=text, content_type="text/html")
 
 
 def _address(request: web.Request) -> str:
-    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-    return f"{request.remote}:{peer[1]}" if peer else str(request.remote)
+    peer = request.protocol.peername  # behind a proxy, the one that it has announced
+    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(request.remote)
 
 
 def _response(answer: Answer) -> web.Response:
