@@ -38,7 +38,7 @@ def api_app(facts: Facts, max_body_bytes: int = 0) -> web.Application:
     """
     api = Api(facts)
     app = web.Application(middlewares=[guard], client_max_size=max_body_bytes)
-    app.router.add_route("*", "/{path:.*}", api.handle)
+    app.router.add_route("*", r"/{path:[\s\S]*}", api.handle)  # a name in a path may hold a line feed
     app.on_response_prepare.append(add_headers)
     return app
 
