@@ -111,9 +111,14 @@ def test_rabbitmqadmin_closes_a_connection(admin: Admin, broker: Broker, name: s
     permit(broker, name)
     credentials = pika.PlainCredentials(name, "apple")
     connection = pika.BlockingConnection(pika.ConnectionParameters(broker.host, broker.port, "/", credentials))
-    eventually(lambda: ask(broker, "GET", f"/connections/username/{name}")[1] != [])
-    (row,) = ask(broker, "GET", f"/connections/username/{name}")[1]
-    assert admin.say("close", "connection", f"name={row['name']}") == "connection closed"
+    names: list[str] = []
+
+    def is_listed() -> bool:
+        names[:] = [row["name"] for row in ask(broker, "GET", "/connections")[1] if row["user"] == name]
+        return bool(names)
+
+    eventually(is_listed)
+    assert admin.say("close", "connection", f"name={names[0]}") == "connection closed"
     with pytest.raises(ConnectionClosedByBroker):
         connection.process_data_events(10)
     ask(broker, "DELETE", f"/users/{name}")
