@@ -5,8 +5,10 @@ import base64
 import binascii
 import ipaddress
 import logging
+from typing import Final
 
 from broker.auth.logins import FROM_AFAR, HTTP, Login, Logins
+from broker.auth.passwords import no_password
 from broker.auth.users import ADMINISTRATOR, User
 from broker.management.refusals import REALM, Refusal, not_authorised
 
@@ -21,12 +23,13 @@ class Viewer:
     """A user who has logged in to the API.
 
     Attributes:
+        user: The user.
         name: The login.
         tags: The user's tags.
     """
 
     def __init__(self, user: User) -> None:
-        self._user = user
+        self.user = user
         self.name = user.name
         self.tags = tuple(user.tags)
 
@@ -42,7 +45,7 @@ class Viewer:
 
     def may_see(self, vhost_name: str) -> bool:
         """May look into a vhost: one that the user may enter, or any for monitors."""
-        return self.is_monitor or self._user.may_enter(vhost_name)
+        return self.is_monitor or self.user.may_enter(vhost_name)
 
     def must_be_administrator(self) -> None:
         """Let only administrators pass.
@@ -60,10 +63,14 @@ class Viewer:
         Raises:
             Refusal: 401.
         """
-        if not self.is_administrator and (_POLICYMAKER not in self.tags or not self._user.may_enter(vhost_name)):
+        if not self.is_administrator and (_POLICYMAKER not in self.tags or not self.user.may_enter(vhost_name)):
             reason = f"may not set policies in vhost {vhost_name!r}"
             AUDIT.warning("refused", extra={"by": self.name, "door": HTTP, "reason": reason})
             raise not_authorised("User not authorised to access object")
+
+
+NOBODY: Final = Viewer(User(b"", no_password(), []))
+"""Asks for what needs no login."""
 
 
 class HttpLogin(Login):

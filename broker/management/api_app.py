@@ -6,13 +6,15 @@ from typing import Final
 
 from aiohttp import web
 
-from broker.management.access import Viewer, log_in
-from broker.management.account_changes import AccountChanges
+from broker.management.access import NOBODY, log_in
+from broker.management.answers import Answer
+from broker.management.api_table import TABLE
+from broker.management.call import Call
 from broker.management.facts import Facts
+from broker.management.pages import front_page, reference_page
 from broker.management.paths import segments
-from broker.management.policy_changes import PolicyChanges
-from broker.management.refusals import Refusal, not_found
-from broker.management.resources import Resources
+from broker.management.refusals import Refusal, bad_request, not_found
+from broker.management.routes import ADMINISTRATOR, ANYBODY, Route
 
 LOG: Final = logging.getLogger("broker.management")
 
@@ -26,18 +28,6 @@ SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 
-_PAGE: Final = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>PonyMQ</title>
-<style>body {{ font-family: sans-serif; max-width: 40em; margin: 3em auto; line-height: 1.5 }}</style></head>
-<body><h1>PonyMQ {version}</h1>
-<p>An AMQP 0-9-1 message broker. This is its HTTP port. There is no web console yet.</p>
-<ul>
-<li>The HTTP API, in RabbitMQ's shape, begins at <a href="/api/overview">/api/overview</a>; it asks for a login.</li>
-<li>{metrics}</li>
-<li>On the command line, <code>ponymqctl status</code> and <code>ponymqctl list-queues</code> ask the same API.</li>
-</ul></body></html>
-"""
-
 
 def api_app(facts: Facts, max_body_bytes: int = 0) -> web.Application:
     """The application for the HTTP port.
@@ -48,7 +38,7 @@ def api_app(facts: Facts, max_body_bytes: int = 0) -> web.Application:
     """
     api = Api(facts)
     app = web.Application(middlewares=[guard], client_max_size=max_body_bytes)
-    app.router.add_route("*", "/{path:.*}", api.handle)
+    app.router.add_route("*", r"/{path:[\s\S]*}", api.handle)  # a name in a path may hold a line feed
     app.on_response_prepare.append(add_headers)
     return app
 
@@ -67,13 +57,13 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except Refusal as refusal:
-        return _json(refusal.body, refusal.status, refusal.headers)
+        return _response(Answer(refusal.status, refusal.body, headers=refusal.headers))
     except web.HTTPException:
         raise
     except Exception:
         # The outermost edge: one request fails, the broker goes on.
         LOG.exception("request failed", extra={"method": request.method, "path": request.path})
-        return _json(b'{"error":"internal_server_error","reason":"Internal Server Error"}', 500)
+        return _response(Answer(500, b'{"error":"internal_server_error","reason":"Internal Server Error"}'))
 
 
 class Api:
@@ -90,37 +80,49 @@ class Api:
         """
         path = segments(request.raw_path)
         if not path:
-            return web.Response(text=self._page(), content_type="text/html")
+            return _page(front_page(self._facts))
         if path[0] != b"api":
             raise not_found()
+        if path == [b"api"]:
+            raise web.HTTPFound("/api/index.html")
+        if path == [b"api", b"index.html"]:
+            return _page(reference_page(TABLE.routes, self._facts.node.product_version))
+        found = TABLE.find(path[1:])
         if request.method == "OPTIONS":
-            return web.Response(headers={"Allow": "GET, HEAD, OPTIONS"})
-        viewer = await log_in(self._facts.context.logins, request.headers.get("Authorization"), request.remote)
-        if request.method not in {"GET", "HEAD"}:
-            return web.Response(status=await self._change(viewer, request.method, path[1:], await request.read()))
-        # The console's vhost selector comes as a header; from here on it is one more query key.
+            return web.Response(headers={"Allow": found.allowed})
+        route = found.route(request.method)
+        answer = route.handler(await self._call(request, route), *found.names)
+        if not isinstance(answer, Answer):
+            answer = await answer
+        return _response(answer)
+
+    async def _call(self, request: web.Request, route: Route) -> Call:
+        """Let the user in, and read the rest of the request."""
+        facts = self._facts
+        viewer = NOBODY
+        if route.who != ANYBODY:
+            viewer = await log_in(facts.context.logins, request.headers.get("Authorization"), request.remote)
+            if route.who == ADMINISTRATOR:
+                viewer.must_be_administrator()
+        octets = b""
+        if route.body is not None:
+            octets = await request.read()
+            if len(octets) > route.most_bytes > 0:
+                raise bad_request(f"the body is longer than {route.most_bytes} octets")
         query = {**request.query, "x-vhost": request.headers.get("x-vhost", "")}
-        return _json(await Resources(self._facts, viewer, query).answer(path[1:]), 200)
-
-    async def _change(self, viewer: Viewer, method: str, path: list[bytes], body: bytes) -> int:
-        """Have whoever knows the path change what is there; the status of the answer, which has no body."""
-        status = await AccountChanges(self._facts, viewer).carry_out(method, path, body)
-        if not status:
-            status = PolicyChanges(self._facts, viewer).carry_out(method, path, body)
-        if not status:
-            allow = {"Allow": "GET, HEAD, OPTIONS"}
-            raise Refusal(405, "method_not_allowed", "This broker's API cannot change that yet", headers=allow)
-        return status
-
-    def _page(self) -> str:
-        metrics = "Prometheus metrics are off."
-        for listener in self._facts.listeners:
-            if listener.protocol == "http/prometheus":
-                metrics = f"Prometheus metrics are at <code>/metrics</code> on port {listener.port}."
-        return _PAGE.format(version=self._facts.node.product_version, metrics=metrics)
+        return Call(facts, viewer, query, octets, request.headers, _address(request))
 
 
-def _json(body: bytes, status: int, headers: dict[str, str] | None = None) -> web.Response:
-    if not body:
-        return web.Response(status=status, headers=headers)
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+def _page(text: str) -> web.Response:
+    return web.Response(text=text, content_type="text/html")
+
+
+def _address(request: web.Request) -> str:
+    peer = request.protocol.peername  # behind a proxy, the one that it has announced
+    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(request.remote)
+
+
+def _response(answer: Answer) -> web.Response:
+    """The answer as the library wants it; without a body it has no type either."""
+    kind = answer.content_type if answer.body else None
+    return web.Response(status=answer.status, body=answer.body, headers=answer.headers, content_type=kind)

@@ -41,7 +41,7 @@ class Facts:
         self.peers = ProtocolPeers(context)
         self.administration = administration
         self.rates = Rates(context.clock)
-        self._attend = attend
+        self.attend = attend
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -52,7 +52,7 @@ class Facts:
             yield
         finally:
             turn.finish()
-            self._attend()
+            self.attend()
 
     def connection_name(self, connection: Connection) -> str:
         """RabbitMQ's name of a connection."""

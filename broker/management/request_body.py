@@ -32,6 +32,17 @@ def body_object(octets: bytes) -> Json:
     return cast("Json", value)
 
 
+def require(document: Json, *keys: str) -> None:
+    """There must be all of these keys.
+
+    Raises:
+        Refusal: 400, naming those that are missing.
+    """
+    missing = [f"{{key_missing,{key}}}" for key in keys if key not in document]
+    if missing:
+        raise bad_request(f"[{','.join(missing)}]")
+
+
 def body_as(octets: bytes, kind: type[T]) -> T:
     """The request's object as a struct. Unknown keys are ignored, ``"true"`` is true.
 

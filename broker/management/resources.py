@@ -1,216 +1,303 @@
-"""The paths of the API, each with what it answers."""
+"""The paths that read the broker itself: its overview, queues, exchanges, connections, channels, vhosts, policies."""
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Final
 
-import msgspec
-
-from broker.management.access import Viewer
-from broker.management.account_resources import AccountResources
-from broker.management.facts import Facts
+from broker.management.answers import Answer, as_json
+from broker.management.call import Call
 from broker.management.health import check_alarms, check_store
-from broker.management.json_values import Json
-from broker.management.listing import Listed, encoded_list, list_query, only_columns
+from broker.management.listing import Listed
 from broker.management.overview import overview
 from broker.management.peer_views import channel_view, connection_view
 from broker.management.peers import running_channels
 from broker.management.policy_views import limits_view, policy_view
 from broker.management.queue_view import queue_view
 from broker.management.refusals import not_authorised, not_found
-from broker.management.topology_views import DEFAULT_EXCHANGE, exchange_view, vhost_view
+from broker.management.routes import ADMINISTRATOR, COLUMNS, PAGED, Route
+from broker.management.topology_views import exchange_named, exchange_view, vhost_view
 from broker.metrics.text import shown
 from broker.protocol.channel import Channel
 from broker.protocol.connection import Connection
 from broker.vhost.vhost import VHost
 
-T = TypeVar("T")
+# --- the whole broker
 
 
-class Resources:
-    """Answers one GET for one user."""
+def whole_broker(call: Call) -> Answer:
+    """Everything that is told of the whole broker."""
+    return call.one(overview(call.facts, call.viewer))
 
-    def __init__(self, facts: Facts, viewer: Viewer, query: Mapping[str, str]) -> None:
-        self._facts = facts
-        self._viewer = viewer
-        self._query = query
 
-    async def answer(self, path: list[bytes]) -> bytes:
-        """The JSON at a path, which has been split and decoded, and begins behind ``/api``.
+def whoami(call: Call) -> Answer:
+    """The user who asks."""
+    viewer = call.viewer
+    return call.one({"name": shown(viewer.name), "tags": list(viewer.tags), "is_internal_user": True})
 
-        Raises:
-            Refusal: There is nothing there, or the query cannot be understood.
-        """
-        if AccountResources.has(path):
-            return await AccountResources(self._facts, self._viewer, self._query).answer(path)
-        match path:
-            case [b"overview"]:
-                return self._one(overview(self._facts, self._viewer))
-            case [b"whoami"]:
-                return self._one(self._whoami())
-            case [b"queues"] | [b"queues", b"detailed"]:
-                return await self._queues(self._vhosts())
-            case [b"queues", vhost]:
-                return await self._queues([self._vhost(vhost)])
-            case [b"queues", vhost, name]:
-                return self._one(self._queue(vhost, name))
-            case [b"exchanges"]:
-                return await self._exchanges(self._vhosts())
-            case [b"exchanges", vhost]:
-                return await self._exchanges([self._vhost(vhost)])
-            case [b"exchanges", vhost, name]:
-                return self._one(self._exchange(vhost, name))
-            case [b"connections"]:
-                return await self._list_connections(self._connections())
-            case [b"vhosts", vhost, b"connections"]:
-                where = self._vhost(vhost).name
-                return await self._list_connections([each for each in self._connections() if each.vhost_name == where])
-            case [b"connections", name]:
-                return self._one(connection_view(self._facts, self._connection(name)))
-            case [b"connections", name, b"channels"]:
-                return await self._list_channels(running_channels(self._connection(name)))
-            case [b"channels"]:
-                return await self._list_channels(self._channels())
-            case [b"vhosts", vhost, b"channels"]:
-                where = self._vhost(vhost).name
-                return await self._list_channels([each for each in self._channels() if each.vhost.name == where])
-            case [b"channels", name]:
-                return self._one(channel_view(self._facts, self._channel(name)))
-            case [b"vhosts"]:
-                listed = [Listed("", vhost.name, vhost) for vhost in self._vhosts()]
-                return await self._list(listed, lambda vhost: vhost_view(self._facts, vhost))
-            case [b"vhosts", vhost]:
-                return self._one(vhost_view(self._facts, self._vhost(vhost)))
-            case [b"policies" | b"operator-policies" as kind]:
-                return self._policies(kind, self._vhosts())
-            case [b"policies" | b"operator-policies" as kind, vhost]:
-                return self._policies(kind, [self._vhost(vhost)])
-            case [b"policies" | b"operator-policies" as kind, vhost, name]:
-                return self._one(self._policy(kind, vhost, name))
-            case [b"vhost-limits"]:
-                return self._vhost_limits(self._vhosts())
-            case [b"vhost-limits", vhost]:
-                return self._vhost_limits([self._vhost(vhost)])
-            case [b"user-limits", *names] if len(names) <= 1:
-                return self._user_limits(names)
-            case [b"aliveness-test", vhost]:
-                # As RabbitMQ 4: the vhost can be entered. That there is an answer at all says that the loop runs.
-                self._vhost(vhost)
-                return check_store(self._facts)
-            case [b"health", b"checks", b"alarms" | b"local-alarms"]:
-                return check_alarms(self._facts)
-            case _:
-                raise not_found()
 
-    # --- one thing
+def aliveness(call: Call, vhost: bytes) -> Answer:
+    """Can the vhost be entered, and does the store work?
 
-    def _one(self, view: Json) -> bytes:
-        return msgspec.json.encode(only_columns(view, list_query(self._query).columns))
+    As RabbitMQ 4: that there is an answer at all says that the loop runs.
+    """
+    call.vhost(vhost)
+    return Answer(body=check_store(call.facts))
 
-    def _whoami(self) -> Json:
-        viewer = self._viewer
-        return {"name": shown(viewer.name), "tags": list(viewer.tags), "is_internal_user": True}
 
-    def _vhosts(self) -> list[VHost]:
-        """The vhosts in question: all that the user may see, or the one that the console's selector names."""
-        vhosts = self._facts.context.turn.vhosts
-        chosen = self._query.get("x-vhost", "")
-        may_see = self._viewer.may_see
-        return [vhost for name, vhost in vhosts.items() if may_see(name) and (not chosen or name == chosen)]
+def alarms(call: Call) -> Answer:
+    """Is no memory or disk short, and does the store work?"""
+    return Answer(body=check_alarms(call.facts))
 
-    def _vhost(self, name: bytes) -> VHost:
-        vhost = self._facts.context.turn.vhosts.get(shown(name))
-        if vhost is None or not self._viewer.may_see(vhost.name):
-            raise not_found()  # one that the user may not enter is as if it did not exist
-        return vhost
 
-    def _queue(self, vhost: bytes, name: bytes) -> Json:
-        queue = self._vhost(vhost).queues.get(name)
-        if queue is None:
-            raise not_found()
-        return queue_view(self._facts, queue)
+# --- queues
 
-    def _exchange(self, vhost: bytes, name: bytes) -> Json:
-        exchange = self._vhost(vhost).exchanges.get(b"" if name == DEFAULT_EXCHANGE else name)
-        if exchange is None:
-            raise not_found()
-        return exchange_view(exchange)
 
-    def _policies(self, kind: bytes, vhosts: list[VHost]) -> bytes:
-        is_operator = kind == b"operator-policies"
-        listed = [policy for vhost in vhosts for policy in vhost.policies.listed(is_operator)]
-        return msgspec.json.encode([policy_view(policy) for policy in listed])
+async def queues(call: Call) -> Answer:
+    """Every queue."""
+    return await _queue_list(call, call.vhosts())
 
-    def _policy(self, kind: bytes, vhost: bytes, name: bytes) -> Json:
-        is_operator = kind == b"operator-policies"
-        if is_operator:
-            self._viewer.must_be_administrator()
-        else:
-            self._viewer.must_be_policymaker(shown(vhost))
-        policy = self._vhost(vhost).policies.find(shown(name), is_operator)
-        if policy is None:
-            raise not_found()
-        return policy_view(policy)
 
-    def _vhost_limits(self, vhosts: list[VHost]) -> bytes:
-        limited = [vhost for vhost in vhosts if vhost.limits.values]
-        return msgspec.json.encode([limits_view("vhost", vhost.name, vhost.limits) for vhost in limited])
+async def vhost_queues(call: Call, vhost: bytes) -> Answer:
+    """The queues of a vhost."""
+    return await _queue_list(call, [call.vhost(vhost)])
 
-    def _user_limits(self, names: list[bytes]) -> bytes:
-        """Of everybody, or of one user: everybody may see his own."""
-        limits = self._facts.context.turn.user_limits
-        if not names:
-            self._viewer.must_be_administrator()
-            return msgspec.json.encode([limits_view("user", shown(name), each) for name, each in limits.all()])
-        name = names[0]
-        if name != self._viewer.name and not self._viewer.is_monitor:
-            raise not_authorised("Not monitor user")
-        if name not in self._facts.context.users.by_name:
-            raise not_found()
-        of_user = limits.of(name)
-        return msgspec.json.encode([limits_view("user", shown(name), of_user)] if of_user.values else [])
 
-    def _connections(self) -> list[Connection]:
-        """The open connections that the user may see: monitors all of them, others their own."""
-        viewer = self._viewer
-        connections = self._facts.peers.open_connections()
-        return [each for each in connections if viewer.is_monitor or each.user_name == viewer.name]
+async def _queue_list(call: Call, vhosts: list[VHost]) -> Answer:
+    listed = [Listed(vhost.name, shown(name), queue) for vhost in vhosts for name, queue in vhost.queues.items()]
+    return await call.paged(listed, lambda queue: queue_view(call.facts, queue))
 
-    def _connection(self, name: bytes) -> Connection:
-        wanted = shown(name)
-        for connection in self._connections():
-            if self._facts.connection_name(connection) == wanted:
-                return connection
+
+def one_queue(call: Call, vhost: bytes, name: bytes) -> Answer:
+    """One queue."""
+    queue = call.vhost(vhost).queues.get(name)
+    if queue is None:
         raise not_found()
+    return call.one(queue_view(call.facts, queue))
 
-    def _channels(self) -> list[Channel]:
-        return [channel for connection in self._connections() for channel in running_channels(connection)]
 
-    def _channel(self, name: bytes) -> Channel:
-        wanted = shown(name)
-        for channel in self._channels():
-            if self._facts.channel_name(channel) == wanted:
-                return channel
+# --- exchanges
+
+
+async def exchanges(call: Call) -> Answer:
+    """Every exchange."""
+    return await _exchange_list(call, call.vhosts())
+
+
+async def vhost_exchanges(call: Call, vhost: bytes) -> Answer:
+    """The exchanges of a vhost."""
+    return await _exchange_list(call, [call.vhost(vhost)])
+
+
+async def _exchange_list(call: Call, vhosts: list[VHost]) -> Answer:
+    listed = [
+        Listed(vhost.name, shown(name), exchange) for vhost in vhosts for name, exchange in vhost.exchanges.items()
+    ]
+    return await call.paged(listed, exchange_view)
+
+
+def one_exchange(call: Call, vhost: bytes, name: bytes) -> Answer:
+    """One exchange; the default one is called ``amq.default``."""
+    exchange = call.vhost(vhost).exchanges.get(exchange_named(name))
+    if exchange is None:
         raise not_found()
+    return call.one(exchange_view(exchange))
 
-    # --- lists
 
-    async def _list(self, items: list[Listed[T]], row: Callable[[T], Json]) -> bytes:
-        return await encoded_list(items, row, list_query(self._query))
+# --- connections and channels
 
-    async def _queues(self, vhosts: list[VHost]) -> bytes:
-        listed = [Listed(vhost.name, shown(name), queue) for vhost in vhosts for name, queue in vhost.queues.items()]
-        return await self._list(listed, lambda queue: queue_view(self._facts, queue))
 
-    async def _exchanges(self, vhosts: list[VHost]) -> bytes:
-        listed = [
-            Listed(vhost.name, shown(name), exchange) for vhost in vhosts for name, exchange in vhost.exchanges.items()
-        ]
-        return await self._list(listed, exchange_view)
+def seen_connections(call: Call) -> list[Connection]:
+    """The open connections that the user may see: monitors all of them, others their own."""
+    viewer = call.viewer
+    connections = call.facts.peers.open_connections()
+    return [each for each in connections if viewer.is_monitor or each.user_name == viewer.name]
 
-    async def _list_connections(self, connections: list[Connection]) -> bytes:
-        listed = [Listed(each.vhost_name, self._facts.connection_name(each), each) for each in connections]
-        return await self._list(listed, lambda connection: connection_view(self._facts, connection))
 
-    async def _list_channels(self, channels: list[Channel]) -> bytes:
-        listed = [Listed(each.vhost.name, self._facts.channel_name(each), each) for each in channels]
-        return await self._list(listed, lambda channel: channel_view(self._facts, channel))
+def seen_connection(call: Call, name: bytes) -> Connection:
+    """One of them.
+
+    Raises:
+        Refusal: 404.
+    """
+    wanted = shown(name)
+    for connection in seen_connections(call):
+        if call.facts.connection_name(connection) == wanted:
+            return connection
+    raise not_found()
+
+
+async def connections(call: Call) -> Answer:
+    """Open connections: every one for monitors, for others their own."""
+    return await _connection_list(call, seen_connections(call))
+
+
+async def vhost_connections(call: Call, vhost: bytes) -> Answer:
+    """Open connections to a vhost."""
+    where = call.vhost(vhost).name
+    return await _connection_list(call, [each for each in seen_connections(call) if each.vhost_name == where])
+
+
+async def _connection_list(call: Call, connections: list[Connection]) -> Answer:
+    listed = [Listed(each.vhost_name, call.facts.connection_name(each), each) for each in connections]
+    return await call.paged(listed, lambda connection: connection_view(call.facts, connection))
+
+
+def one_connection(call: Call, name: bytes) -> Answer:
+    """One connection."""
+    return call.one(connection_view(call.facts, seen_connection(call, name)))
+
+
+def _seen_channels(call: Call) -> list[Channel]:
+    return [channel for connection in seen_connections(call) for channel in running_channels(connection)]
+
+
+async def channels(call: Call) -> Answer:
+    """Open channels: every one for monitors, for others their own."""
+    return await _channel_list(call, _seen_channels(call))
+
+
+async def vhost_channels(call: Call, vhost: bytes) -> Answer:
+    """Open channels to a vhost."""
+    where = call.vhost(vhost).name
+    return await _channel_list(call, [each for each in _seen_channels(call) if each.vhost.name == where])
+
+
+async def connection_channels(call: Call, name: bytes) -> Answer:
+    """The channels of a connection."""
+    return await _channel_list(call, running_channels(seen_connection(call, name)))
+
+
+async def _channel_list(call: Call, channels: list[Channel]) -> Answer:
+    listed = [Listed(each.vhost.name, call.facts.channel_name(each), each) for each in channels]
+    return await call.paged(listed, lambda channel: channel_view(call.facts, channel))
+
+
+def one_channel(call: Call, name: bytes) -> Answer:
+    """One channel."""
+    wanted = shown(name)
+    for channel in _seen_channels(call):
+        if call.facts.channel_name(channel) == wanted:
+            return call.one(channel_view(call.facts, channel))
+    raise not_found()
+
+
+# --- vhosts
+
+
+async def vhosts(call: Call) -> Answer:
+    """The vhosts that the user may see."""
+    listed = [Listed("", vhost.name, vhost) for vhost in call.vhosts()]
+    return await call.paged(listed, lambda vhost: vhost_view(call.facts, vhost))
+
+
+def one_vhost(call: Call, name: bytes) -> Answer:
+    """One vhost."""
+    return call.one(vhost_view(call.facts, call.vhost(name)))
+
+
+# --- policies and limits
+
+
+def policies(call: Call) -> Answer:
+    """Every policy."""
+    return _policy_rows(call, call.vhosts(), is_operator=False)
+
+
+def vhost_policies(call: Call, vhost: bytes) -> Answer:
+    """The policies of a vhost."""
+    return _policy_rows(call, [call.vhost(vhost)], is_operator=False)
+
+
+def one_policy(call: Call, vhost: bytes, name: bytes) -> Answer:
+    """One policy. For administrators and policymakers."""
+    call.viewer.must_be_policymaker(shown(vhost))
+    return _policy_row(call, vhost, name, is_operator=False)
+
+
+def operator_policies(call: Call) -> Answer:
+    """Every operator policy."""
+    return _policy_rows(call, call.vhosts(), is_operator=True)
+
+
+def vhost_operator_policies(call: Call, vhost: bytes) -> Answer:
+    """The operator policies of a vhost."""
+    return _policy_rows(call, [call.vhost(vhost)], is_operator=True)
+
+
+def one_operator_policy(call: Call, vhost: bytes, name: bytes) -> Answer:
+    """One operator policy."""
+    return _policy_row(call, vhost, name, is_operator=True)
+
+
+def _policy_rows(call: Call, vhosts: list[VHost], *, is_operator: bool) -> Answer:
+    return call.rows([policy_view(policy) for vhost in vhosts for policy in vhost.policies.listed(is_operator)])
+
+
+def _policy_row(call: Call, vhost: bytes, name: bytes, *, is_operator: bool) -> Answer:
+    policy = call.vhost(vhost).policies.find(shown(name), is_operator)
+    if policy is None:
+        raise not_found()
+    return call.one(policy_view(policy))
+
+
+def every_vhost_limits(call: Call) -> Answer:
+    """The limits of every vhost that has some."""
+    return _vhost_limits(call.vhosts())
+
+
+def vhost_limits(call: Call, vhost: bytes) -> Answer:
+    """The limits of a vhost."""
+    return _vhost_limits([call.vhost(vhost)])
+
+
+def _vhost_limits(vhosts: list[VHost]) -> Answer:
+    return as_json([limits_view("vhost", vhost.name, vhost.limits) for vhost in vhosts if vhost.limits.values])
+
+
+def every_user_limits(call: Call) -> Answer:
+    """The limits of every user who has some."""
+    limits = call.facts.context.turn.user_limits
+    return as_json([limits_view("user", shown(name), each) for name, each in limits.all()])
+
+
+def user_limits(call: Call, name: bytes) -> Answer:
+    """The limits of a user: everybody may see his own, monitors everybody's."""
+    if name != call.viewer.name and not call.viewer.is_monitor:
+        raise not_authorised("Not monitor user")
+    if name not in call.facts.context.users.by_name:
+        raise not_found()
+    of_user = call.facts.context.turn.user_limits.of(name)
+    return as_json([limits_view("user", shown(name), of_user)] if of_user.values else [])
+
+
+ROUTES: Final = (
+    Route("GET", "/overview", whole_broker, query=COLUMNS),
+    Route("GET", "/whoami", whoami, query=COLUMNS),
+    Route("GET", "/aliveness-test/{vhost}", aliveness, refusals=[503]),
+    Route("GET", "/health/checks/alarms", alarms, refusals=[503]),
+    Route("GET", "/health/checks/local-alarms", alarms, refusals=[503]),
+    Route("GET", "/queues", queues, query=PAGED),
+    Route("GET", "/queues/detailed", queues, query=PAGED),
+    Route("GET", "/queues/{vhost}", vhost_queues, query=PAGED),
+    Route("GET", "/queues/{vhost}/{queue}", one_queue, query=COLUMNS),
+    Route("GET", "/exchanges", exchanges, query=PAGED),
+    Route("GET", "/exchanges/{vhost}", vhost_exchanges, query=PAGED),
+    Route("GET", "/exchanges/{vhost}/{exchange}", one_exchange, query=COLUMNS),
+    Route("GET", "/connections", connections, query=PAGED),
+    Route("GET", "/vhosts/{vhost}/connections", vhost_connections, query=PAGED),
+    Route("GET", "/connections/{connection}", one_connection, query=COLUMNS),
+    Route("GET", "/connections/{connection}/channels", connection_channels, query=PAGED),
+    Route("GET", "/channels", channels, query=PAGED),
+    Route("GET", "/vhosts/{vhost}/channels", vhost_channels, query=PAGED),
+    Route("GET", "/channels/{channel}", one_channel, query=COLUMNS),
+    Route("GET", "/vhosts", vhosts, query=PAGED),
+    Route("GET", "/vhosts/{vhost}", one_vhost, query=COLUMNS),
+    Route("GET", "/policies", policies, query=COLUMNS),
+    Route("GET", "/policies/{vhost}", vhost_policies, query=COLUMNS),
+    Route("GET", "/policies/{vhost}/{policy}", one_policy, query=COLUMNS),
+    Route("GET", "/operator-policies", operator_policies, query=COLUMNS),
+    Route("GET", "/operator-policies/{vhost}", vhost_operator_policies, query=COLUMNS),
+    Route("GET", "/operator-policies/{vhost}/{policy}", one_operator_policy, ADMINISTRATOR, query=COLUMNS),
+    Route("GET", "/vhost-limits", every_vhost_limits),
+    Route("GET", "/vhost-limits/{vhost}", vhost_limits),
+    Route("GET", "/user-limits", every_user_limits, ADMINISTRATOR),
+    Route("GET", "/user-limits/{user}", user_limits),
+)

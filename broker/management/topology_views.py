@@ -12,6 +12,11 @@ DEFAULT_EXCHANGE = b"amq.default"
 """How paths name the default exchange, whose name is empty."""
 
 
+def exchange_named(name: bytes) -> bytes:
+    """The name of the exchange that a path means."""
+    return b"" if name == DEFAULT_EXCHANGE else name
+
+
 def exchange_view(exchange: Exchange) -> Json:
     """The row of one exchange; as RabbitMQ's plugin, one that delays messages tells how many wait."""
     line = delay_line_of(exchange)

@@ -12,6 +12,7 @@ from mypy_extensions import i64, mypyc_attr
 from broker.auth.external import EXTERNAL
 from broker.auth.logins import WAITING, Login
 from broker.auth.sasl import ANONYMOUS, MECHANISMS, read_response
+from broker.auth.users import User
 from broker.core.arguments import Field, Table, octets
 from broker.core.errors import ACCESS_REFUSED, NOT_ALLOWED, HardError
 from broker.policy.limits import MAX_CONNECTIONS
@@ -196,10 +197,7 @@ def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
         )
         raise HardError(NOT_ALLOWED, f"access to vhost '{name}' refused for user '{user_name}'")
     _check_limits(connection, name)
-    connection.vhost_name = name
-    connection.publisher = context.publisher(user.access(name))
-    context.open_count += 1
-    connection.enter(RUNNING)
+    _enter_vhost(connection, user, name)
     connection.outbox.method(0, CONNECTION_OPEN_OK, b"\x00")
     connection.touch()
     LOG.info(
@@ -211,6 +209,26 @@ def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
             "client": client_name(connection.client_properties),
         },
     )
+
+
+def open_directly(connection: "Connection", user: User, vhost_name: str) -> None:
+    """Open a connection that has no socket, for a user who has logged in elsewhere and may enter the vhost.
+
+    No limit of connections keeps it out, for it may be the one that makes room; and frames may have any size.
+    """
+    connection.user = user
+    connection.user_name = user.name
+    connection.frame_max = 0
+    connection.agreed()
+    _enter_vhost(connection, user, vhost_name)
+
+
+def _enter_vhost(connection: "Connection", user: User, name: str) -> None:
+    context = connection.context
+    connection.vhost_name = name
+    connection.publisher = context.publisher(user.access(name))
+    context.open_count += 1
+    connection.enter(RUNNING)
 
 
 def _check_limits(connection: "Connection", vhost_name: str) -> None:

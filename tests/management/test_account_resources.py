@@ -1,35 +1,16 @@
 """Users, vhosts and permissions over HTTP."""
 
-import json
-from typing import Any
-
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from yarl import URL
 
 from broker.auth.passwords import SHA512
 from broker.management.api_app import api_app
 from broker.management.facts import Facts
 from broker.policy.limits import Limits
-from tests.management.asking import Http, basic
+from tests.management.asking import Http, ask, basic, refused
 from tests.metrics.scene import Broker, Client
 
 SHA256_OF_TEST12 = "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR"
-
-
-async def ask(client: Http, method: str, path: str, body: object = None, **options: Any) -> tuple[int, Any]:
-    """Status and decoded body of one answer; None for an empty one."""
-    data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
-    async with client.request(method, URL("/api" + path, encoded=True), data=data, **options) as response:
-        octets = await response.read()
-        return response.status, json.loads(octets) if octets else None
-
-
-async def refused(client: Http, method: str, path: str, body: object = None) -> str:
-    status, answer = await ask(client, method, path, body)
-    assert status == 400
-    assert answer["error"] == "bad_request"
-    return str(answer["reason"])
 
 
 # --- users
