@@ -9,6 +9,7 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from broker.cli import control_command, server_command
+from broker.management.api_table import TABLE
 from broker.settings.keys import SETTINGS
 from broker.settings.load import load_settings
 
@@ -163,3 +164,11 @@ def test_every_command_of_ponymqctl_that_is_named_exists(page: Path) -> None:
     for line in code_lines(page):
         named |= set(re.findall(r"(?:^|\$ )ponymqctl ([a-z][a-z-]*)", line))
     assert named - first_words == set()
+
+
+def test_the_page_of_the_http_api_has_every_path_and_method() -> None:
+    told = set()
+    for row in re.findall(r"^\| (`/.+)$", text_of(ROOT / "docs" / "http-api.md"), re.MULTILINE):
+        paths, methods, _ = row.split(" | ", 2)
+        told |= {(method, path) for path in re.findall(r"`([^`]+)`", paths) for method in methods.split(", ")}
+    assert told == {(route.method, route.path) for route in TABLE.routes}

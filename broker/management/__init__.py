@@ -1,8 +1,12 @@
 """Management: the HTTP doors of the broker, for people and tools: the HTTP API and the metrics.
 
-Paths, field names, status codes and error bodies are RabbitMQ's, so that its tools work unchanged. This room turns
-objects of the data plane into JSON. It changes users, vhosts and permissions, policies, limits and the default queue
-type, in a turn of the broker for each request; every other path that writes is refused.
+Paths, field names, status codes and error bodies are RabbitMQ's, so that its tools work unchanged. One table
+(``api_table``) says what is at every path: dispatch goes by it, and the OpenAPI document is made from it. A module per
+noun has the functions behind its rows. What they show they read from the data plane's objects.
+
+Queues, exchanges, bindings and messages are changed by AMQP's own methods, on a connection without a socket
+(``session``): their rules and the user's rights are not written down a second time here. Users, vhosts, permissions,
+policies and limits, which AMQP does not know, are changed in a turn of the broker for each request.
 
 It does not listen: it returns aiohttp applications, and ``broker.server`` opens the ports.
 

@@ -107,6 +107,8 @@ class Api:
         octets = b""
         if route.body is not None:
             octets = await request.read()
+            if viewer.user.is_deleted:  # while the body was on its way
+                raise Refusal(401, "not_authorized", "Not_Authorized")
             if len(octets) > route.most_bytes > 0:
                 raise bad_request(f"the body is longer than {route.most_bytes} octets")
         query = {**request.query, "x-vhost": request.headers.get("x-vhost", "")}

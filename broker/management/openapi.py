@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document of the API, made from its table of routes."""
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
@@ -11,6 +12,7 @@ from broker.management.call import Call
 from broker.management.json_values import Json
 from broker.management.routes import ADMINISTRATOR, ANYBODY, Parameter, Route
 
+_NO_WORD: Final = re.compile(r"\W+")
 _SCHEMAS: Final = "#/components/schemas/"
 _REFUSAL: Final = "Refusal"
 _NAMES: Final = {
@@ -77,7 +79,7 @@ def _operation(route: Route) -> Json:
     summary, explained = route.about
     for_whom = "For administrators." if route.who == ADMINISTRATOR else ""
     operation: Json = {
-        "operationId": f"{route.method} {route.path}",
+        "operationId": _NO_WORD.sub("_", route.method.lower() + route.path).rstrip("_"),
         "tags": [route.path.split("/")[1]],
         "summary": summary,
         "description": " ".join(each for each in (explained, for_whom) if each),

@@ -85,7 +85,7 @@ class Route(Struct, frozen=True):
     @property
     def about(self) -> tuple[str, str]:
         """What it does: in a line, and what there is to say beyond."""
-        summary, _, rest = (self.handler.__doc__ or "").partition("\n")
+        summary, _, rest = (self.handler.__doc__ or "").replace("``", "`").partition("\n")
         explained = " ".join(rest.partition("Raises:")[0].partition("Args:")[0].split())
         return summary.strip(), explained
 

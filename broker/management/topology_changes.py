@@ -12,6 +12,7 @@ from broker.management.request_body import require
 from broker.management.routes import ADMINISTRATOR, Parameter, Route
 from broker.management.session import session, short, table
 from broker.management.topology_views import exchange_named
+from broker.protocol.names import stripped
 from broker.wire.methods import EXCHANGE_DECLARE, EXCHANGE_DELETE, QUEUE_DECLARE, QUEUE_DELETE, QUEUE_PURGE
 
 TICKET: Final = b"\x00\x00"  # of 0-9-1's predecessors; reserved
@@ -56,7 +57,7 @@ def put_queue(call: Call, vhost_name: bytes, name: bytes) -> Answer:
     if body.type is not None and b"x-queue-type" not in arguments:
         arguments |= table_of({"x-queue-type": body.type}, "type")
     bits = (2 if body.durable else 0) | (8 if body.auto_delete else 0)
-    answer = DONE if name in vhost.queues else CREATED
+    answer = DONE if stripped(name) in vhost.queues else CREATED
     with session(call, vhost) as amqp:
         amqp.ask(QUEUE_DECLARE, TICKET + short("queue", name) + bytes([bits]) + table(arguments))
     return answer
@@ -98,7 +99,7 @@ def put_exchange(call: Call, vhost_name: bytes, name: bytes) -> Answer:
     name = exchange_named(name)
     bits = (2 if body.durable else 0) | (4 if body.auto_delete else 0) | (8 if body.internal else 0)
     arguments = table(table_of(body.arguments, "arguments"))
-    answer = DONE if name in vhost.exchanges else CREATED
+    answer = DONE if stripped(name) in vhost.exchanges else CREATED
     with session(call, vhost) as amqp:
         kind = short("type", body.type.encode())
         amqp.ask(EXCHANGE_DECLARE, TICKET + short("exchange", name) + kind + bytes([bits]) + arguments)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 from pamqp import commands
@@ -11,7 +12,7 @@ from broker.core.arguments import longstr
 from broker.core.message import Message
 from broker.management import listing
 from broker.vhost.delay_line import delay_line_of
-from tests.management.asking import Http, basic
+from tests.management.asking import Http, ask, basic
 from tests.metrics.scene import Broker, Client
 from tests.vhost.scene import content_header
 
@@ -113,6 +114,36 @@ async def test_head_has_no_body_and_options_needs_no_login(api: Http, guest: Htt
         assert response.status == 200
 
 
+async def test_who_is_deleted_before_the_body_has_come_is_not_served(
+    broker: Broker, guest: Http, caplog: pytest.LogCaptureFixture
+) -> None:
+    is_deleted = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        await is_deleted.wait()
+        yield b"}"
+
+    url, headers = URL("/api/queues/%2F/q", encoded=True), {"Authorization": basic("eve", "apple")}
+    asked = asyncio.create_task(guest.session.put(guest.make_url("/").join(url), data=body(), headers=headers))
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert (await ask(guest, "DELETE", "/users/eve"))[0] == 204
+    is_deleted.set()
+    async with await asked as response:
+        assert response.status == 401
+    assert "login refused" not in caplog.text, "she was let in"
+    assert not broker.turn.vhosts["/"].queues
+
+
+async def test_a_newline_in_a_path_is_part_of_a_name(broker: Broker, guest: Http) -> None:
+    assert (await get(guest, "/api/queues/%2F/a%0Ab", 404)) == {"error": "Object Not Found", "reason": "Not Found"}
+    # AMQP takes it out of names that are declared.
+    assert (await ask(guest, "PUT", "/queues/%2F/a%0Ab", {}))[0] == 201
+    assert (await ask(guest, "PUT", "/queues/%2F/a%0Ab", {}))[0] == 204
+    assert list(broker.turn.vhosts["/"].queues) == [b"ab"]
+
+
 async def test_a_mistake_of_ours_is_a_500_that_tells_nothing(
     broker: Broker, guest: Http, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -121,6 +152,22 @@ async def test_a_mistake_of_ours_is_a_500_that_tells_nothing(
     del broker.context.connections[99]
     assert answer == {"error": "internal_server_error", "reason": "Internal Server Error"}
     assert "request failed" in caplog.text
+
+
+async def test_the_api_describes_itself_without_a_login(api: Http) -> None:
+    async with api.get("/api") as response:
+        assert response.url.path == "/api/index.html"
+        assert "/api/queues/{vhost}/{queue}/contents" in await response.text()
+    status, document = await ask(api, "GET", "/openapi.json")
+    assert (status, document["openapi"], document["info"]["version"]) == (200, "3.1.0", "0.1.0")
+    operation = document["paths"]["/queues/{vhost}/{queue}"]["put"]
+    assert (operation["operationId"], operation["summary"].partition(";")[0]) == (
+        "put_queues_vhost_queue",
+        "Declare a queue",
+    )
+    assert set(operation["responses"]) == {"201", "204", "400", "401", "404", "413"}
+    schema = document["components"]["schemas"]["QueueBody"]
+    assert set(schema["properties"]) == {"durable", "auto_delete", "arguments", "type"}
 
 
 async def test_root_is_a_page_that_says_where_things_are(api: Http) -> None:

@@ -55,7 +55,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         target=loop.run_until_complete, args=(serve(tmp_path_factory.mktemp("openapi") / "data"),)
     )
     thread.start()
-    ready.wait(10)
+    assert ready.wait(60)
     yield address[0]
     loop.call_soon_threadsafe(end.set)
     thread.join(10)
