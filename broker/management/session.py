@@ -97,15 +97,22 @@ class _Mailbox(Transport):
 
 
 class Session:
-    """One channel of a user's in a vhost. Ends with ``close``, which requeues what is not settled."""
+    """One channel of a user's in a vhost. ``open`` it, and ``close`` it: that requeues what is not settled."""
 
     def __init__(self, call: Call, vhost: VHost) -> None:
-        """Open it; the user may enter the vhost."""
+        """Connect a user who may enter the vhost."""
         self._facts = call.facts
         self._mailbox = _Mailbox()
         context = call.facts.context
         self._connection = Connection(context, self._mailbox, call.address, is_loopback=True, listener=HTTP)
         open_directly(self._connection, call.viewer.user, vhost.name)
+
+    def open(self) -> None:
+        """Open the channel.
+
+        Raises:
+            AmqpRefused: The user has as many as are allowed.
+        """
         self.ask(CHANNEL_OPEN, b"\x00")
 
     def ask(self, method: int, arguments: bytes) -> list[Said]:
@@ -183,6 +190,7 @@ def session(call: Call, vhost: VHost) -> Iterator[Session]:
         raise not_authorised(f"access to vhost '{vhost.name}' refused for user '{user}'")
     opened = Session(call, vhost)
     try:
+        opened.open()
         yield opened
     except AmqpRefused as refused:
         raise _as_http(refused) from refused

@@ -112,6 +112,13 @@ async def test_an_exclusive_queue_of_a_client_is_left_alone(broker: Broker, gues
     assert b"own" in broker.turn.vhosts["/"].queues
 
 
+async def test_who_may_open_no_channel_may_not_over_http_either(broker: Broker, guest: Http) -> None:
+    await ask(guest, "PUT", "/user-limits/guest/max-channels", {"value": 0})
+    text = await refused(guest, "PUT", "/queues/%2F/q", {})
+    assert "number of channels opened for user 'guest' has reached the maximum allowed user limit of (0)" in text
+    assert not broker.context.connections
+
+
 async def test_no_connection_is_left_behind(broker: Broker, guest: Http) -> None:
     for body in ({}, {"durable": True}):
         await ask(guest, "PUT", "/queues/%2F/q", body)
