@@ -6,10 +6,12 @@ from typing import Final
 from broker.auth.access import Permission, TopicPermission
 from broker.auth.passwords import PasswordHash, hashed, imported, no_password
 from broker.management.refusals import bad_request
+from broker.queues.arguments import QUEUE_TYPES
 
 LONGEST_NAME: Final = 255  # octets, as AMQP's short strings
 LONGEST_PASSWORD: Final = 1024
 MOST_TAGS: Final = 64
+_NO_TYPE: Final = frozenset({None, "", "undefined"})
 
 
 def check_name(name: bytes) -> None:
@@ -36,6 +38,20 @@ def check_description(text: str) -> None:
     """
     if len(text.encode()) > LONGEST_NAME:
         raise bad_request(f"the description is longer than {LONGEST_NAME} octets")
+
+
+def queue_type_of(given: str | None) -> bytes | None:
+    """A default queue type; None if nothing is said, for which tools have several words.
+
+    Raises:
+        Refusal: 400.
+    """
+    if given in _NO_TYPE:
+        return None
+    octets = str(given).encode()
+    if octets not in QUEUE_TYPES:
+        raise bad_request("Unsupported default queue type")
+    return octets
 
 
 def tags_of(given: str | list[str]) -> list[str]:

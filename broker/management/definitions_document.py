@@ -33,7 +33,7 @@ class UserItem(Struct):
     password_hash: str | None = None
     hashing_algorithm: str | None = None
     password: str | None = None
-    limits: dict[str, object] = {}
+    limits: dict[str, object] | None = None
 
 
 class VHostMetadata(Struct):
