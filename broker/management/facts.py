@@ -29,6 +29,7 @@ class Facts:
         listeners: Its open ports; the list that was given, so that ports may be added when they are open.
         peers: Its connections and channels.
         administration: Changes users, vhosts and permissions.
+        configuration: The settings of the process, a line each, without passwords.
         rates: Remembers counters between two looks.
         attend: To be called after a turn: sees to what it left undone.
     """
@@ -48,6 +49,7 @@ class Facts:
         self.peers = ProtocolPeers(context)
         self.administration = administration
         self.rates = Rates(context.clock)
+        self.configuration = ""
         self.attend = attend
 
     @contextmanager

@@ -22,7 +22,7 @@ from broker.server.logs import set_up_logging
 from broker.server.notify import ServiceManager
 from broker.server.password_workers import PasswordWorkers
 from broker.server.resources import ResourceMonitor
-from broker.server.tls_files import TlsFiles
+from broker.server.tls_files import TlsFiles, certificates_of
 from broker.server.web import WebPorts
 from broker.settings.model import OFF, Settings
 from broker.store.errors import StoreError
@@ -115,7 +115,9 @@ class Daemon:
             tls = tls_files.of(f"listeners.amqp[{number}]")
             server = await listeners.listen(host, listener.port, tls, has_proxy=listener.proxy_protocol)
             self._ports.append(server)
-            opened.append(Listener("amqp" if tls is None else "amqp/ssl", host, bound_port(server), tls is not None))
+            protocol = "amqp" if tls is None else "amqp/ssl"
+            certificates = certificates_of(listener.tls)
+            opened.append(Listener(protocol, host, bound_port(server), tls is not None, certificates))
         web.listeners[:0] = opened
         amqp = addresses(opened)
         announce(

@@ -20,7 +20,7 @@ from broker.net.connection_rate import ConnectionRate
 from broker.net.door import Door, open_sockets
 from broker.net.listener import bound_port
 from broker.server.engine import Engine, cluster_name, node_name
-from broker.server.tls_files import TlsFiles
+from broker.server.tls_files import TlsFiles, certificates_of
 from broker.settings.model import OFF, HttpSettings, Listeners, Settings
 
 # A scrape or a list under way gets so long to end when the broker stops.
@@ -105,7 +105,8 @@ class WebPorts:
             )
             self._doors.append(door)
             scheme = "http" if tls is None else "https"
-            opened.append(Listener(f"{scheme}{suffix}", host, bound_port(door), tls is not None))
+            certificates = certificates_of(listener.tls)
+            opened.append(Listener(f"{scheme}{suffix}", host, bound_port(door), tls is not None, certificates))
         self.listeners += opened
         return addresses(opened)
 
