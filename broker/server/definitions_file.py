@@ -12,6 +12,7 @@ from broker.management.definitions_import import import_definitions
 from broker.management.facts import Facts
 from broker.management.refusals import Refusal
 from broker.policy.parameters import GLOBAL, Parameter
+from broker.policy.policy import PolicyRefused
 from broker.server.engine import BY_SETTINGS, Engine
 from broker.settings.model import Settings
 
@@ -43,16 +44,22 @@ async def load_definitions(settings: Settings, engine: Engine, facts: Facts) -> 
                 await import_definitions(facts, BY_SETTINGS, octets)
             except Refusal as refusal:
                 raise DefinitionsError(f"{path}: {refusal}") from refusal
-        LOG.info("definitions imported", extra={"file": settings.definitions.file})
-        with facts.turn():
-            if known is None or known.value != mark.value:
-                engine.turn.set_parameter(mark)
+        if settings.definitions.skip_if_unchanged and (known is None or known.value != mark.value):
+            with facts.turn():
+                _keep(engine, mark)
     if engine.is_first_start:
         with facts.turn():
             engine.administration.end_first_start()
         users = len(engine.context.users.by_name)
         LOG.warning("no default user and no default vhost: there are definitions", extra={"users": users})
     engine.check_exposure(settings)
+
+
+def _keep(engine: Engine, mark: Parameter) -> None:
+    try:
+        engine.turn.set_parameter(mark)
+    except PolicyRefused as refused:
+        LOG.warning("the next start will import again", extra={"reason": str(refused)})
 
 
 def _documents(place: Path) -> list[tuple[Path, bytes]]:
