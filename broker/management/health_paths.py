@@ -19,6 +19,7 @@ from broker.metrics.text import shown
 _WELL: Final = Answer(body=OK)
 _UNITS_DAYS: Final = {b"days": 1, b"weeks": 7, b"months": 30, b"years": 365}
 _MOST_WITHIN: Final = 10_000
+_DAY_S: Final = 86_400
 _PORT: Final = re.compile(rb"[0-9]{1,5}")
 _WITHIN: Final = re.compile(rb"[0-9]{1,9}")
 
@@ -71,14 +72,12 @@ async def certificate_expiration(call: Call, within: bytes, unit: bytes) -> Answ
         raise bad_request("Time unit not recognised. Supported units: days, weeks, months, years.")
     if not _WITHIN.fullmatch(within) or int(within) > _MOST_WITHIN:
         raise bad_request("Invalid expiration value.")
-    now_s = call.facts.context.clock.now_ms() / 1000
-    limit = datetime.datetime.fromtimestamp(now_s, datetime.UTC)
-    limit += datetime.timedelta(days=int(within) * _UNITS_DAYS[unit])
+    limit_s = call.facts.context.clock.now_ms() / 1000 + int(within) * _UNITS_DAYS[unit] * _DAY_S
     expired: list[Json] = []
     for listener in call.facts.listeners:
         for path in listener.certificates:
             ends = await asyncio.to_thread(_end_of, path)
-            if ends is None or ends <= limit:
+            if ends is None or ends.timestamp() <= limit_s:
                 row: Json = {
                     "node": call.facts.node.name,
                     "protocol": listener.protocol,
