@@ -63,6 +63,8 @@ async def import_definitions(facts: Facts, by: bytes, octets: bytes, vhost_name:
     await facts.until_synced()
     if plan.skipped:
         LOG.warning("bindings without both ends were not imported", extra={"bindings": plan.skipped})
+    if plan.idle_policies:
+        LOG.warning("policies that only clusters know were not imported", extra={"policies": plan.idle_policies})
     where = "" if vhost_name is None else vhost_name
     AUDIT.info("definitions imported", extra={"by": by, "vhost": where, "objects": sum(map(len, plan.slices))})
 

@@ -1,5 +1,6 @@
 """What an import would do: one step for each object, and a refusal for whatever cannot be, before anything is done."""
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final, TypeVar
@@ -50,6 +51,8 @@ Step = Callable[[], None]
 SLICE: Final = 100
 """Objects that are looked at, or changed, before the broker has its turn."""
 
+# RabbitMQ 3.x has them in many an export. As arguments for new policies they are refused, as RabbitMQ 4 refuses them.
+_OF_CLUSTERS: Final = re.compile(r"ha-.*|federation-upstream.*|shards-per-node")
 _TYPE_ARGUMENT: Final = b"x-queue-type"
 
 T = TypeVar("T")
@@ -64,12 +67,14 @@ class DefinitionsPlan:
 
     Attributes:
         slices: What is to be done in order, the steps of each turn in one list.
+        idle_policies: Policies that say nothing but how a cluster spreads or links its queues.
         skipped: Bindings whose ends are neither there nor in the document; RabbitMQ exports such.
     """
 
     def __init__(self, steps: DefinitionsSteps, users: Iterable[bytes], vhosts: dict[str, VHost]) -> None:
         """Plan for a broker that has these users and vhosts already."""
         self.slices: list[list[Step]] = [[]]
+        self.idle_policies = 0
         self.skipped = 0
         self._do = steps
         self._users = {*users}
@@ -143,6 +148,9 @@ class DefinitionsPlan:
 
     def policy(self, item: PolicyItem, document: Json) -> None:
         """A policy."""
+        if not _can_act(document):
+            self.idle_policies += 1
+            return
         policy = read_policy(self._vhost(item.vhost), item.name, document, is_operator=False)
         self._count_policy(policy)
         self._add(partial(self._do.parameter, item.vhost, policy), is_alone=True)
@@ -280,6 +288,17 @@ class DefinitionsPlan:
         vhost = self._vhosts.get(vhost_name)
         known = None if vhost is None else vhost.queues.get(name)
         return known.kind if known is not None else self._queues.get((vhost_name, name), b"")
+
+
+def _can_act(document: Json) -> bool:
+    """Takes the keys out of a policy's definition that only clusters know; false if there were no others."""
+    definition = document.get("definition")
+    if not isinstance(definition, dict):
+        return True
+    kept = {key: value for key, value in definition.items() if not _OF_CLUSTERS.fullmatch(key)}
+    is_idle = bool(definition) and not kept
+    document["definition"] = kept
+    return not is_idle
 
 
 def _name(text: str) -> bytes:

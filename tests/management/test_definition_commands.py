@@ -39,7 +39,7 @@ async def test_definitions_go_to_a_file_and_come_from_it(life: Life, tmp_path: P
     assert (result.exit_code, result.output) == (0, "")
     assert json.loads(file.read_text())["queues"] == sample()["queues"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600, "it holds password hashes"
-    assert not Path(f"{file}.new").exists()
+    assert sorted(each.name for each in file.parent.iterdir()) == ["data", "definitions.json"]
 
 
 async def test_definitions_go_through_pipes(life: Life) -> None:

@@ -238,6 +238,14 @@ def test_bindings_whose_ends_are_missing_are_left_out(life: Life) -> None:
     assert exported(life)["bindings"] == []
 
 
+def test_keys_that_only_clusters_know_are_left_out(life: Life) -> None:
+    row = {"vhost": "/", "pattern": "", "apply-to": "all", "priority": 0}
+    mirrored = {**row, "name": "m", "definition": {"ha-mode": "all", "max-length": 5}}
+    idle = {**row, "name": "n", "definition": {"ha-mode": "all", "ha-sync-mode": "automatic"}}
+    imported(life, {"policies": [mirrored, idle]})
+    assert exported(life)["policies"] == [{**mirrored, "definition": {"max-length": 5}}]
+
+
 # --- what cannot be
 
 
