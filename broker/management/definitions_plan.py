@@ -9,6 +9,7 @@ import msgspec
 
 from broker.auth.passwords import PasswordHash
 from broker.core.arguments import Table, longstr
+from broker.definitions.records import pack_table, unpack_table
 from broker.management.account_values import (
     LONGEST_NAME,
     check_description,
@@ -32,8 +33,7 @@ from broker.management.definitions_document import (
     VHostMetadata,
 )
 from broker.management.definitions_steps import DefinitionsSteps
-from broker.management.json_arguments import arguments_of
-from broker.management.json_values import Json
+from broker.management.json_values import Json, table_of
 from broker.management.parameters import read_limits, read_parameter
 from broker.management.refusals import bad_request
 from broker.policy.limits import MAX_QUEUES, Limits, read_user_limit
@@ -195,7 +195,7 @@ class DefinitionsPlan:
             is_durable=item.durable,
             is_auto_delete=item.auto_delete,
             is_internal=item.internal,
-            arguments=arguments_of(item.arguments),
+            arguments=_arguments(item.arguments),
         )
         self._exchanges[vhost, name] = make_exchange(item.type.encode(), name, vhost, traits)
         self._add(partial(self._do.exchange, vhost, name, item.type.encode(), traits))
@@ -207,7 +207,7 @@ class DefinitionsPlan:
             raise bad_request("the name is empty")
         if name.startswith(RESERVED_PREFIX) or self._queue_type(vhost, name):
             return
-        arguments = self._with_type(item, arguments_of(item.arguments))
+        arguments = self._with_type(item, _arguments(item.arguments))
         kind = queue_type(arguments)
         what = f"queue '{item.name}' in vhost '{vhost}'"
         check_arguments(arguments, what)
@@ -233,7 +233,7 @@ class DefinitionsPlan:
         vhost, source, destination = self._vhost(item.vhost), _name(item.source), _name(item.destination)
         if not source:
             return
-        key, arguments = _name(item.routing_key), arguments_of(item.arguments)
+        key, arguments = _name(item.routing_key), _arguments(item.arguments)
         exchange = self._exchange(vhost, source)
         kind = self._queue_type(vhost, destination) if item.destination_type == "queue" else b""
         is_there = bool(kind) if item.destination_type == "queue" else self._exchange(vhost, destination) is not None
@@ -299,6 +299,19 @@ def _can_act(document: Json) -> bool:
     is_idle = bool(definition) and not kept
     document["definition"] = kept
     return not is_idle
+
+
+def _arguments(given: Json) -> Table:
+    """Arguments, if the next start will be able to read them: the limits of a table hold there, too.
+
+    Raises:
+        Refusal: 400, AMQP cannot hold them.
+        AmqpError: They are nested too deep, or too many.
+    """
+    table = table_of(given, "arguments", takes_null=True)
+    if table:
+        unpack_table(pack_table(table))
+    return table
 
 
 def _name(text: str) -> bytes:

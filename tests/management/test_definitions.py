@@ -28,6 +28,12 @@ from tests.management.definition_documents import SHA256_OF_TEST12, Document, do
 from tests.management.engine import Life
 
 BY = b"boss"
+TOO_MANY = {"destination_type": "exchange", "arguments": {"n": [0] * 40_000}}
+
+
+def nested(depth: int) -> Document:
+    """A table in a table in a table…"""
+    return {"t": nested(depth - 1)} if depth else {}
 
 
 def exported(life: Life) -> Document:
@@ -270,6 +276,8 @@ def test_keys_that_only_clusters_know_are_left_out(life: Life) -> None:
         ("queues", {"name": "q", "vhost": "/", "type": "fast"}, "invalid arg 'x-queue-type'"),
         ("queues", {"name": "q", "vhost": "/", "type": "quorum", "durable": False}, "invalid property 'non-durable'"),
         ("queues", {"name": "q", "vhost": "/", "arguments": {"n": 2**64}}, "more than 64 bits"),
+        ("queues", {"name": "q", "vhost": "/", "arguments": nested(33)}, "deeper than"),
+        ("bindings", {"vhost": "/", "source": "amq.direct", "destination": "amq.fanout", **TOO_MANY}, "more than"),
         ("exchanges", {"name": "x", "vhost": "/", "type": "no"}, "unknown exchange type 'no'"),
         ("permissions", {"user": "no", "vhost": "/", "configure": "", "write": "", "read": ""}, "no_such_user no"),
         ("permissions", {"user": "guest", "vhost": "/", "configure": "(", "write": "", "read": ""}, "invalid regular"),
