@@ -13,6 +13,8 @@ from broker.management.refusals import bad_request, not_authorised, not_found
 from broker.management.routes import ADMINISTRATOR, ANYBODY, Route
 from broker.metrics.text import shown
 
+_TEXT: Final = "text/plain"
+
 # What tools ask RabbitMQ for before they use it, and is here.
 FEATURES: Final = {
     "classic_mirrored_queue_version": "Classic queues take the argument x-queue-version",
@@ -75,7 +77,7 @@ def deprecated_features(call: Call) -> Answer:
 
 def configuration(call: Call) -> Answer:
     """The settings of this process as its settings file would have them, without passwords."""
-    return Answer(body=call.facts.configuration.encode(), content_type="text/plain")
+    return Answer(body=call.facts.configuration.encode(), content_type=_TEXT)
 
 
 def hash_in_path(call: Call, password: bytes) -> Answer:
@@ -166,7 +168,7 @@ ROUTES: Final = (
     Route("PUT", "/feature-flags/{feature}/enable", enable_feature, ADMINISTRATOR, statuses=[204], refusals=[400]),
     Route("GET", "/deprecated-features", deprecated_features),
     Route("GET", "/deprecated-features/used", deprecated_features),
-    Route("GET", "/config/effective", configuration, ADMINISTRATOR),
+    Route("GET", "/config/effective", configuration, ADMINISTRATOR, content_type=_TEXT),
     Route("GET", "/auth/hash_password/{password}", hash_in_path, ADMINISTRATOR, refusals=[400]),
     Route("PUT", "/auth/hash_password", hash_in_body, ADMINISTRATOR, body=PasswordBody),
     Route("GET", "/auth/attempts/{node}", login_attempts),
