@@ -130,7 +130,7 @@ def test_the_settings_page_lists_true_keys() -> None:
 @pytest.mark.parametrize("page", LINKING, ids=name_of)
 def test_every_variable_that_is_named_is_understood(page: Path) -> None:
     known = {setting.environment_name for setting in SETTINGS.values()} | variables_of(CONTROL)
-    known |= {"PONYMQ_CONFIG", "PONYMQ_DEFAULT_USER_FILE", "PONYMQ_DEFAULT_PASS_FILE"}
+    known |= {"PONYMQ_CONFIG", "PONYMQ_DEFAULT_USER_FILE", "PONYMQ_DEFAULT_PASS_FILE", "PONYMQ_LOAD_DEFINITIONS"}
     named = set(re.findall(r"\bPONYMQ(?:CTL)?_[A-Z_]*[A-Z]\b", text_of(page)))
     assert named - known == set()
 

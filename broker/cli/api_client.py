@@ -25,7 +25,7 @@ class ApiError(Exception):
 class ApiClient:
     """Asks one broker's HTTP API as one user."""
 
-    def __init__(self, uri: str, user: str, password: str) -> None:
+    def __init__(self, uri: str, user: str, password: str, timeout_s: float = _TIMEOUT_S) -> None:
         """Take the address apart; nothing is opened yet.
 
         Raises:
@@ -39,6 +39,7 @@ class ApiClient:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ApiError(f"{uri}: is not an address; expected one such as http://127.0.0.1:15672")
         self._uri = uri
+        self._timeout_s = timeout_s
         self._is_tls = parts.scheme == "https"
         self._host = parts.hostname
         self._port = port
@@ -67,7 +68,18 @@ class ApiClient:
         Raises:
             ApiError: No connection, or it refused; with its reason, in one line.
         """
-        status, body = self._ask(method, path, json.dumps(document).encode())
+        self._send(method, path, json.dumps(document).encode())
+
+    def upload(self, path: str, octets: bytes) -> None:
+        """Have the API take a document by POST, as it is.
+
+        Raises:
+            ApiError: No connection, or it refused; with its reason, in one line.
+        """
+        self._send("POST", path, octets)
+
+    def _send(self, method: str, path: str, octets: bytes) -> None:
+        status, body = self._ask(method, path, octets)
         if status not in {http.client.CREATED, http.client.NO_CONTENT}:
             raise self._refusal(path, status, body)
 
@@ -78,7 +90,7 @@ class ApiClient:
             ApiError: No connection, or too much of an answer.
         """
         kind = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=_TIMEOUT_S)
+        connection = kind(self._host, self._port, timeout=self._timeout_s)
         try:
             connection.request(method, self._prefix + path, document, self._headers)
             response = connection.getresponse()

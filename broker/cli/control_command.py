@@ -6,7 +6,7 @@ from typing import Final
 import typer
 
 from broker import __version__
-from broker.cli import account_commands, log_commands, policy_commands
+from broker.cli import account_commands, definition_commands, log_commands, policy_commands
 from broker.cli.api_options import GUEST, URI, AsJson, Password, Uri, User, ask, failed, printable
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(log_commands.app, name="log")
 app.add_typer(account_commands.app)
 app.add_typer(policy_commands.app)
+app.add_typer(definition_commands.app)
 
 _QUEUE_COLUMNS: Final = ("vhost", "name", "messages_ready", "messages_unacknowledged", "consumers")
 

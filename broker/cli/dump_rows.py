@@ -17,6 +17,8 @@ from broker.definitions.records import (
     BindingRecord,
     DefaultQueueTypeRecord,
     ExchangeRecord,
+    ParameterGone,
+    ParameterRecord,
     PolicyGone,
     PolicyRecord,
     QueueGone,
@@ -179,6 +181,8 @@ class RowMaker:
             return []
         if isinstance(record, TopologyRecord | UserLimitsRecord):
             words, facts = topology_words(record)
+        elif isinstance(record, ParameterRecord | ParameterGone):
+            words, facts = parameter_words(record)
         else:
             words, facts = access_words(record)
         return [Row(self._short(path), offset, batch, kind, is_kept, words, facts)]
@@ -284,6 +288,18 @@ def decision_words(
             "definition": definition,
         }
     return [*words, f"vhost {quoted(record.vhost.encode())}"], facts
+
+
+def parameter_words(record: ParameterRecord | ParameterGone) -> tuple[list[str], dict[str, object]]:
+    """The same of a parameter, without its value: it may hold the password of another broker."""
+    words = [quoted(record.name.encode())]
+    if record.vhost:
+        words += [f"component {quoted(record.component.encode())}", f"vhost {quoted(record.vhost.encode())}"]
+    facts: dict[str, object] = {"vhost": record.vhost, "component": record.component, "name": record.name}
+    if isinstance(record, ParameterRecord):
+        words.append(f"{len(record.value)} octets")
+        facts["octets"] = len(record.value)
+    return words, facts
 
 
 def limits_text(limits: dict[str, int]) -> str:

@@ -24,6 +24,8 @@ from broker.definitions.records import (
     DefaultQueueTypeRecord,
     ExchangeGone,
     ExchangeRecord,
+    ParameterGone,
+    ParameterRecord,
     PolicyGone,
     PolicyRecord,
     QueueGone,
@@ -39,6 +41,7 @@ from broker.definitions.records import (
     unpack_table,
 )
 from broker.policy.limits import Limits
+from broker.policy.parameters import Parameter
 from broker.policy.policy import Policy, PolicyRefused
 from broker.queues.arguments import CLASSIC
 from broker.queues.classic import ClassicQueue
@@ -115,6 +118,14 @@ class StoredTopology(TopologyJournal):
     def default_queue_type_set(self, vhost_name: str, queue_type: bytes) -> None:
         """Queues that are declared without a type get this one."""
         self._write(DefaultQueueTypeRecord(vhost_name, queue_type))
+
+    def parameter_set(self, parameter: Parameter) -> None:
+        """A parameter is new, or has another value."""
+        self._write(parameter_record(parameter))
+
+    def parameter_removed(self, vhost_name: str, component: str, name: str) -> None:
+        """A parameter is gone."""
+        self._write(ParameterGone(vhost_name, component, name))
 
     def vhost_changed(self, vhost: VHost) -> None:
         """A vhost is new, or what is said about it has changed."""
@@ -194,6 +205,11 @@ def policy_record(policy: Policy) -> PolicyRecord:
     )
 
 
+def parameter_record(parameter: Parameter) -> ParameterRecord:
+    """The record of a parameter."""
+    return ParameterRecord(parameter.vhost_name, parameter.component, parameter.name, parameter.value)
+
+
 def queue_ttl_record(queue: Queue) -> QueueTtlRecord:
     """The record of a TTL that a policy changed."""
     return QueueTtlRecord(queue.vhost_name, queue.name, int(queue.ttl_since_ms), int(queue.earlier_ttl_ms))
@@ -203,6 +219,7 @@ def topology_records(turn: Turn, users: Users) -> list[bytes]:
     """Everything, for compacting the journal: exchanges and queues before the bindings between them."""
     records: list[Record] = list(access_records(turn.vhosts, users))
     records.extend(UserLimitsRecord(user, limits.values) for user, limits in turn.user_limits.all())
+    records.extend(parameter_record(parameter) for parameter in turn.parameters.listed())
     bindings: list[Record] = []
     for vhost in turn.vhosts.values():
         records.extend(_decisions(vhost))
@@ -310,6 +327,11 @@ class TopologyReader:
             self._apply_topology(record)
         elif isinstance(record, UserLimitsRecord):
             self._turn.user_limits.set(record.user, Limits(record.limits))
+        elif isinstance(record, ParameterRecord):
+            parameters = self._turn.parameters
+            parameters.set(Parameter(record.vhost, record.component, record.name, record.value))
+        elif isinstance(record, ParameterGone):
+            self._turn.parameters.remove(record.vhost, record.component, record.name)
         else:
             self.access.apply(record)
 

@@ -116,6 +116,23 @@ class UserLimitsRecord(msgspec.Struct, array_like=True, tag="user-limits", froze
     limits: dict[str, Number]
 
 
+class ParameterRecord(msgspec.Struct, array_like=True, tag="parameter", frozen=True):
+    """A parameter and its value, which is JSON; a global one has neither vhost nor component."""
+
+    vhost: str
+    component: str
+    name: str
+    value: bytes
+
+
+class ParameterGone(msgspec.Struct, array_like=True, tag="parameter-gone", frozen=True):
+    """The parameter no longer exists."""
+
+    vhost: str
+    component: str
+    name: str
+
+
 class DefaultQueueTypeRecord(msgspec.Struct, array_like=True, tag="default-queue-type", frozen=True):
     """The type of queues that are declared without one."""
 
@@ -137,7 +154,7 @@ TopologyRecord = (
     | VHostLimitsRecord
     | DefaultQueueTypeRecord
 )
-Record = TopologyRecord | UserLimitsRecord | AccessRecord
+Record = TopologyRecord | UserLimitsRecord | ParameterRecord | ParameterGone | AccessRecord
 
 encode_record = msgspec.msgpack.Encoder().encode
 decode_record = msgspec.msgpack.Decoder(Record).decode

@@ -6,10 +6,12 @@ noun has the functions behind its rows. What they show they read from the data p
 
 Queues, exchanges, bindings and messages are changed by AMQP's own methods, on a connection without a socket
 (``session``): their rules and the user's rights are not written down a second time here. Users, vhosts, permissions,
-policies and limits, which AMQP does not know, are changed in a turn of the broker for each request.
+policies, limits and parameters, which AMQP does not know, are changed in a turn of the broker for each request;
+definitions are imported in as many turns as they need.
 
 It does not listen: it returns aiohttp applications, and ``broker.server`` opens the ports.
 
 Decided here: rows are made and encoded in slices, and the loop goes back to the broker between two of them, so that a
-list of 10,000 queues does not stop the traffic for its whole length; a field that is not measured is left out.
+list of 10,000 queues does not stop the traffic for its whole length; definitions are checked as a whole before the
+first of them changes anything, and what is so already is not written again; a field that is not measured is left out.
 """

@@ -57,14 +57,23 @@ class Viewer:
             AUDIT.warning("refused", extra={"by": self.name, "door": HTTP, "reason": "not an administrator"})
             raise not_authorised("Not administrator user")
 
-    def must_be_policymaker(self, vhost_name: str) -> None:
-        """Let only those pass who may set policies in a vhost: administrators, and policymakers who may enter it.
+    @property
+    def is_policymaker(self) -> bool:
+        """May set policies and parameters, if not everywhere."""
+        return self.is_administrator or _POLICYMAKER in self.tags
+
+    def may_set_policies(self, vhost_name: str) -> bool:
+        """May set policies and parameters in a vhost: administrators, and policymakers who may enter it."""
+        return self.is_administrator or (self.is_policymaker and self.user.may_enter(vhost_name))
+
+    def must_be_policymaker(self, vhost_name: str = "") -> None:
+        """Let only those pass who may set policies in a vhost; without its name, who may do so in any.
 
         Raises:
             Refusal: 401.
         """
-        if not self.is_administrator and (_POLICYMAKER not in self.tags or not self.user.may_enter(vhost_name)):
-            reason = f"may not set policies in vhost {vhost_name!r}"
+        if not (self.may_set_policies(vhost_name) if vhost_name else self.is_policymaker):
+            reason = f"may not set policies in vhost {vhost_name!r}" if vhost_name else "not a policymaker"
             AUDIT.warning("refused", extra={"by": self.name, "door": HTTP, "reason": reason})
             raise not_authorised("User not authorised to access object")
 

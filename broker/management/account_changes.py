@@ -1,26 +1,29 @@
 """Users, vhosts and permissions: the paths that change them, each in a turn of its own. For administrators only."""
 
-import asyncio
 from typing import Final
 
 from msgspec import Struct
 
-from broker.auth.access import Permission, TopicPermission
-from broker.auth.passwords import SHA256, PasswordHash, hashed, imported, no_password
+from broker.auth.access import Permission
+from broker.auth.passwords import SHA256
 from broker.auth.users import User
+from broker.management.account_values import (
+    check_description,
+    check_name,
+    password_of,
+    permission_of,
+    queue_type_of,
+    tags_of,
+    topic_permission_of,
+)
 from broker.management.answers import CREATED, DONE, Answer
 from broker.management.call import Call
 from broker.management.refusals import Refusal, bad_request, not_found
 from broker.management.routes import ADMINISTRATOR, Route
 from broker.metrics.text import shown
-from broker.queues.arguments import QUEUE_TYPES
 from broker.vhost.vhost import VHost
 
-LONGEST_NAME: Final = 255  # octets, as AMQP's short strings
-LONGEST_PASSWORD: Final = 1024
-MOST_TAGS: Final = 64
 PROTECTED: Final = "protected"
-_NO_TYPE: Final = frozenset({None, "", "undefined"})  # what tools send to say nothing
 
 
 class PermissionBody(Struct):
@@ -58,9 +61,10 @@ class BulkDeleteBody(Struct):
 class VHostBody(Struct):
     """What ``PUT /vhosts`` is given."""
 
-    description: str = ""
-    tags: str | list[str] = ""
+    description: str | None = None
+    tags: str | list[str] | None = None
     default_queue_type: str | None = None
+    defaultqueuetype: str | None = None  # what some tools send instead
     tracing: bool = False
     protected_from_deletion: bool | None = None
 
@@ -74,10 +78,15 @@ async def put_user(call: Call, name: bytes) -> Answer:
     Permissions by vhost are taken on creation only. Without a password nobody can log in by one.
     """
     body = call.body_as(UserBody)
-    _check_name(name)
-    tags = _tags(body.tags)
+    check_name(name)
+    tags = tags_of(body.tags)
     permissions = {vhost: _permission(each) for vhost, each in body.permissions.items()}
-    password = await _password(call, body)
+    password = await password_of(
+        body.password,
+        body.password_hash,
+        body.hashing_algorithm or SHA256,
+        call.facts.administration.new_passwords,
+    )
     # From here on nothing waits: what is there now is there when it is named.
     if not permissions.keys() <= call.facts.context.turn.vhosts.keys():
         raise bad_request("vhost_or_user_not_found")
@@ -90,22 +99,6 @@ async def put_user(call: Call, name: bytes) -> Answer:
             for vhost, permission in permissions.items():
                 call.facts.administration.permit(name, vhost, permission, call.viewer.name)
     return CREATED if user is None else DONE
-
-
-async def _password(call: Call, body: UserBody) -> PasswordHash:
-    if body.password is not None and body.password_hash is not None:
-        raise bad_request("both_password_and_password_hash_are_provided")
-    if body.password_hash is not None:
-        try:
-            return imported(body.password_hash, body.hashing_algorithm or SHA256)
-        except ValueError as error:
-            raise bad_request(str(error)) from None
-    if not body.password:
-        return no_password()
-    password = body.password.encode()
-    if len(password) > LONGEST_PASSWORD:
-        raise bad_request(f"the password is longer than {LONGEST_PASSWORD} octets")
-    return await asyncio.to_thread(hashed, password, call.facts.administration.new_passwords)
 
 
 def delete_user(call: Call, name: bytes) -> Answer:
@@ -137,29 +130,31 @@ def delete_users(call: Call) -> Answer:
 
 
 def put_vhost(call: Call, name: bytes) -> Answer:
-    """Make a vhost, or describe one differently."""
+    """Make a vhost, or describe one differently; what the body does not name stays as it is.
+
+    There is no tracing: that it is asked for is ignored.
+    """
     body = call.body_as(VHostBody)
-    _check_name(name)
-    queue_type = None if body.default_queue_type in _NO_TYPE else str(body.default_queue_type).encode()
-    if queue_type is not None and queue_type not in QUEUE_TYPES:
-        raise bad_request("Unsupported default queue type")
-    if body.tracing:
-        raise bad_request("tracing is not supported")
-    if len(body.description.encode()) > LONGEST_NAME:
-        raise bad_request(f"the description is longer than {LONGEST_NAME} octets")
-    tags = _tags(body.tags)
+    check_name(name)
+    queue_type = queue_type_of(body.default_queue_type or body.defaultqueuetype)
+    check_description(body.description or "")
+    tags = None if body.tags is None else tags_of(body.tags)
+    administration, by = call.facts.administration, call.viewer.name
     vhost = call.facts.context.turn.vhosts.get(shown(name))
     answer = DONE
     with call.facts.turn():
         if vhost is None:
-            vhost = call.facts.administration.create_vhost(shown(name), body.description, tags, call.viewer.name)
+            vhost = administration.create_vhost(shown(name), body.description or "", tags or [], by)
             answer = CREATED
-        elif (vhost.description, vhost.tags) != (body.description, tags):
-            call.facts.administration.describe_vhost(vhost, body.description, tags, call.viewer.name)
+        else:
+            description = vhost.description if body.description is None else body.description
+            tags = vhost.tags if tags is None else tags
+            if (vhost.description, vhost.tags) != (description, tags):
+                administration.describe_vhost(vhost, description, tags, by)
         if queue_type is not None and queue_type != vhost.default_queue_type:
-            call.facts.administration.default_queue_type(vhost, queue_type, call.viewer.name)
+            administration.default_queue_type(vhost, queue_type, by)
         if body.protected_from_deletion is not None and body.protected_from_deletion != vhost.is_protected:
-            call.facts.administration.protect_vhost(vhost, body.protected_from_deletion, call.viewer.name)
+            administration.protect_vhost(vhost, body.protected_from_deletion, by)
     return answer
 
 
@@ -226,10 +221,7 @@ def put_topic_permission(call: Call, vhost: bytes, name: bytes) -> Answer:
     body = call.body_as(TopicPermissionBody)
     access = _user_for(call, vhost, name).access(shown(vhost))
     exchange = body.exchange.encode()
-    try:
-        topic = TopicPermission(name, shown(vhost), body.write, body.read)
-    except ValueError as error:
-        raise bad_request(f"invalid regular expression: {error}") from None
+    topic = topic_permission_of(name, shown(vhost), body.write, body.read)
     answer = DONE if exchange in access.topics else CREATED
     with call.facts.turn():
         call.facts.administration.permit_topics(access, exchange, topic, call.viewer.name)
@@ -268,28 +260,7 @@ def _user_for(call: Call, vhost: bytes, name: bytes) -> User:
 
 
 def _permission(body: PermissionBody) -> Permission:
-    try:
-        return Permission(body.configure, body.write, body.read)
-    except ValueError as error:
-        raise bad_request(f"invalid regular expression: {error}") from None
-
-
-def _tags(given: str | list[str]) -> list[str]:
-    """Tags as a list; older tools write them in one text, with commas."""
-    words = given.split(",") if isinstance(given, str) else given
-    tags = [word.strip() for word in words if word.strip()]
-    if len(tags) > MOST_TAGS or any(len(tag.encode()) > LONGEST_NAME for tag in tags):
-        raise bad_request(f"more than {MOST_TAGS} tags, or one that is longer than {LONGEST_NAME} octets")
-    return tags
-
-
-def _check_name(name: bytes) -> None:
-    try:
-        name.decode()
-    except UnicodeDecodeError:
-        raise bad_request("the name is not UTF-8") from None
-    if len(name) > LONGEST_NAME:
-        raise bad_request(f"the name is longer than {LONGEST_NAME} octets")
+    return permission_of(body.configure, body.write, body.read)
 
 
 def _check_protection(user: User) -> None:

@@ -6,7 +6,11 @@ from broker.management import (
     account_changes,
     account_resources,
     bindings,
+    definitions_paths,
+    health_paths,
     messages,
+    node_paths,
+    parameter_paths,
     peer_changes,
     policy_changes,
     resources,
@@ -26,6 +30,10 @@ TABLE: Final = RouteTable(
             *policy_changes.ROUTES,
             *account_resources.ROUTES,
             *account_changes.ROUTES,
+            *definitions_paths.ROUTES,
+            *parameter_paths.ROUTES,
+            *node_paths.ROUTES,
+            *health_paths.ROUTES,
         )
     ).routes
 )

@@ -1,16 +1,23 @@
 """What the API answers from."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
+from broker.core.arguments import longstr
 from broker.management.listener import Listener
+from broker.management.parameters import cluster_name_of
 from broker.management.peers import ProtocolPeers
+from broker.management.refusals import Refusal
 from broker.metrics.node import Node
 from broker.metrics.rates import Rates
 from broker.protocol.administration import Administration
 from broker.protocol.channel import Channel
 from broker.protocol.connection import Connection
 from broker.protocol.context import Context
+
+SYNC_LOOK_S: Final = 0.005
 
 
 class Facts:
@@ -22,6 +29,7 @@ class Facts:
         listeners: Its open ports; the list that was given, so that ports may be added when they are open.
         peers: Its connections and channels.
         administration: Changes users, vhosts and permissions.
+        configuration: The settings of the process, a line each, without passwords.
         rates: Remembers counters between two looks.
         attend: To be called after a turn: sees to what it left undone.
     """
@@ -41,6 +49,7 @@ class Facts:
         self.peers = ProtocolPeers(context)
         self.administration = administration
         self.rates = Rates(context.clock)
+        self.configuration = ""
         self.attend = attend
 
     @contextmanager
@@ -53,6 +62,26 @@ class Facts:
         finally:
             turn.finish()
             self.attend()
+
+    async def until_synced(self) -> None:
+        """Return when everything that has been written is on disk.
+
+        Raises:
+            Refusal: 503, the disk is full, or the store has failed.
+        """
+        store = self.context.turn.store
+        written = store.written
+        while store.synced < written and not store.is_failed:  # noqa: ASYNC110 - a sync calls back those who confirm
+            await asyncio.sleep(SYNC_LOOK_S)
+        if store.is_failed or self.context.alarms.is_disk_full:
+            raise Refusal(503, "service_unavailable", "not everything could be written to disk")
+
+    def take_cluster_name(self) -> None:
+        """Be called what the parameters say from now on."""
+        name = cluster_name_of(self.context.turn)
+        if name:
+            self.node.cluster_name = name
+            self.context.server_properties[b"cluster_name"] = longstr(name.encode())
 
     def connection_name(self, connection: Connection) -> str:
         """RabbitMQ's name of a connection."""

@@ -47,13 +47,14 @@ def json_value(field: Field, depth: int = 0) -> object:
     return value
 
 
-def table_of(given: object, what: str, depth: int = 0) -> Table:
+def table_of(given: object, what: str, depth: int = 0, *, takes_null: bool = False) -> Table:
     """A JSON object as a field table. Nothing, and RabbitMQ's empty list, is an empty one.
 
     Args:
         given: As it was decoded.
         what: Its name, for a refusal.
         depth: How many objects and arrays are around it.
+        takes_null: Null is a void, which clients can put into tables, and not a mistake.
 
     Raises:
         Refusal: 400, it is no object, or holds what AMQP does not know.
@@ -67,11 +68,11 @@ def table_of(given: object, what: str, depth: int = 0) -> Table:
         octets = str(name).encode()
         if len(octets) > LONGEST_KEY:
             raise bad_request(f"a name in {what} is longer than {LONGEST_KEY} octets")
-        table[octets] = _field_of(value, what, depth + 1)
+        table[octets] = _field_of(value, what, depth + 1, takes_null)
     return table
 
 
-def _field_of(value: object, what: str, depth: int) -> Field:
+def _field_of(value: object, what: str, depth: int, takes_null: bool) -> Field:
     """One value with RabbitMQ's choice of types: every integer is a long, every fraction a double."""
     if depth > DEEPEST:
         raise bad_request(f"{what} is nested deeper than {DEEPEST} levels")
@@ -86,7 +87,9 @@ def _field_of(value: object, what: str, depth: int) -> Field:
     if isinstance(value, str):
         return longstr(value.encode())
     if isinstance(value, list):
-        return array([_field_of(each, what, depth + 1) for each in value])
+        return array([_field_of(each, what, depth + 1, takes_null) for each in value])
     if isinstance(value, dict):
-        return table_field(table_of(value, what, depth))
+        return table_field(table_of(value, what, depth, takes_null=takes_null))
+    if value is None and takes_null:
+        return Field("V", None)
     raise bad_request("null_not_allowed")

@@ -14,12 +14,14 @@ class Listener(Struct, frozen=True):
         ip_address: As bound.
         port: As bound; a number, never 0.
         is_tls: Whether it speaks TLS.
+        certificates: PEM files with the certificates that it shows.
     """
 
     protocol: str
     ip_address: str
     port: int
     is_tls: bool = False
+    certificates: tuple[str, ...] = ()
 
 
 def addresses(listeners: Iterable[Listener]) -> str:

@@ -122,16 +122,16 @@ def _responses(route: Route) -> Json:
         refusals.add(413)
     responses: Json = {}
     for status in route.statuses:
-        responses[str(status)] = _response(status, {} if status == HTTPStatus.OK else None)
+        responses[str(status)] = _response(status, {} if status == HTTPStatus.OK else None, route.content_type)
     for status in sorted(refusals):
-        # A 401 that asks for a login, and a body that is too long, say nothing in JSON.
-        schema: Json | None = {"$ref": _SCHEMAS + _REFUSAL} if status not in {401, 413} else None
+        # A 401 that asks for a login, and a body that is too long, say nothing in JSON; a check that fails says more.
+        schema: Json | None = {"$ref": _SCHEMAS + _REFUSAL} if status not in {401, 413, 503} else None
         responses[str(status)] = _response(status, schema)
     return responses
 
 
-def _response(status: int, schema: Json | None) -> Json:
+def _response(status: int, schema: Json | None, content_type: str = JSON) -> Json:
     response: Json = {"description": HTTPStatus(status).phrase}
     if schema is not None:
-        response["content"] = {JSON: {"schema": schema}}
+        response["content"] = {content_type: {"schema": schema}}
     return response

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from broker.management.answers import Answer
+from broker.management.answers import JSON, Answer
 from broker.management.listing import MOST_ON_PAGE
 from broker.management.refusals import Refusal, not_found
 
@@ -65,6 +65,7 @@ class Route(Struct, frozen=True):
         statuses: Of answers that are no refusals.
         refusals: Of refusals beyond those that every path has.
         most_bytes: Largest body; 0 for the limit of the whole API.
+        content_type: Of the answer's body.
     """
 
     method: str
@@ -76,6 +77,7 @@ class Route(Struct, frozen=True):
     statuses: Sequence[int] = (200,)
     refusals: Sequence[int] = ()
     most_bytes: int = 0
+    content_type: str = JSON
 
     @property
     def names(self) -> list[str]:

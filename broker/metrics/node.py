@@ -3,12 +3,12 @@
 from msgspec import Struct
 
 
-class Node(Struct, frozen=True):
-    """What does not change while the process runs.
+class Node(Struct):
+    """Its names and versions. Of these only the cluster's name may change while the process runs.
 
     Attributes:
         name: ``ponymq@host``.
-        cluster_name: As the settings name it.
+        cluster_name: As the settings name it, or an administrator.
         cluster_id: Stays the same through restarts: ``rabbitmq_cluster_permanent_id``.
         product_version: Our version.
         rabbitmq_version: The version of RabbitMQ that tools may take us for.

@@ -2,7 +2,7 @@
 
 A policy gives everything whose name matches a pattern further arguments, at any time; an operator policy is one that
 users cannot loosen. This room says which policy applies to a name and what comes out of it. RabbitMQ's policies,
-operator policies and limits.
+operator policies and limits; and its parameters, which are kept for tools and mean nothing here.
 
 It changes no queue and keeps nothing on disk: ``broker.vhost`` applies what it says, ``broker.definitions`` writes it
 down.

@@ -16,13 +16,14 @@ from broker.net.door import Door
 from broker.net.listener import AmqpListeners, bound_port
 from broker.net.tls import TlsError
 from broker.server.banner import StartReport, announce
+from broker.server.definitions_file import DefinitionsError, load_definitions
 from broker.server.engine import Engine, ExposureError
 from broker.server.heart import Heart
 from broker.server.logs import set_up_logging
 from broker.server.notify import ServiceManager
 from broker.server.password_workers import PasswordWorkers
 from broker.server.resources import ResourceMonitor
-from broker.server.tls_files import TlsFiles
+from broker.server.tls_files import TlsFiles, certificates_of
 from broker.server.web import WebPorts
 from broker.settings.model import OFF, Settings
 from broker.store.errors import StoreError
@@ -85,8 +86,9 @@ class Daemon:
         self._catch_signals(tls_files)
         try:
             await self._open(engine, heart, web, tls_files)
-        except OSError as error:
-            LOG.critical("not started", extra={"reason": f"cannot listen: {error}"})
+        except (OSError, DefinitionsError, ExposureError) as error:
+            reason = f"cannot listen: {error}" if isinstance(error, OSError) else str(error)
+            LOG.critical("not started", extra={"reason": reason})
             self._close_ports()
             await web.close()
             await workers.stop()
@@ -102,6 +104,8 @@ class Daemon:
 
     async def _open(self, engine: Engine, heart: Heart, web: WebPorts, tls_files: TlsFiles) -> None:
         settings = self._settings
+        if settings.definitions.file:
+            await load_definitions(settings, engine, web.facts)
         await web.open()
         # Last of all: a client that reaches it finds everything behind it.
         listeners = AmqpListeners(engine.context, heart, settings.amqp.max_connection_rate)
@@ -115,7 +119,9 @@ class Daemon:
             tls = tls_files.of(f"listeners.amqp[{number}]")
             server = await listeners.listen(host, listener.port, tls, has_proxy=listener.proxy_protocol)
             self._ports.append(server)
-            opened.append(Listener("amqp" if tls is None else "amqp/ssl", host, bound_port(server), tls is not None))
+            protocol = "amqp" if tls is None else "amqp/ssl"
+            certificates = certificates_of(listener.tls)
+            opened.append(Listener(protocol, host, bound_port(server), tls is not None, certificates))
         web.listeners[:0] = opened
         amqp = addresses(opened)
         announce(

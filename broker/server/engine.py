@@ -62,6 +62,7 @@ class Engine:
         turn: Brings every chunk of input to its end.
         store: The durable state.
         recovered: Kinds of things found on disk and how many of each.
+        is_first_start: The data directory is new, and has no users yet.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -87,23 +88,38 @@ class Engine:
         self.administration = Administration(self.context, self._vhosts, journal, settings.auth.new_passwords)
         reader = TopologyReader(self.turn, self._vhosts, users)
         self.recovered = self._recover(reader)
-        # Before a first start makes its user: the next one, with a better name, is to be the first one then.
-        is_first_start = reader.access.is_first_start
-        names = [settings.default_user] if is_first_start else [shown(name) for name in users.by_name]
-        refusal = bind_refusal(settings, names)
-        if refusal is not None:
-            self.store.close()
-            raise ExposureError(refusal)
+        self.is_first_start = reader.access.is_first_start
+        has_definitions = bool(settings.definitions.file)
+        if not has_definitions:
+            # Before a first start makes its user: the next one, with a better name, is to be the first one then.
+            names = [settings.default_user] if self.is_first_start else self._user_names()
+            refusal = bind_refusal(settings, names)
+            if refusal is not None:
+                self.store.close()
+                raise ExposureError(refusal)
         # From here on changes are new ones: the first turn may find that a queue's lease has run out.
         self._vhosts.write_to(journal)
         self.turn.begin()
-        if is_first_start:
+        if self.is_first_start and not has_definitions:
             self._make_defaults(settings)
         self.turn.finish()
         counters.queues_deleted = 0  # deletions that were only read back
         self.context.interceptor = _interceptor(settings)
-        if settings.default_user.encode() not in users.by_name:
+        if not self.is_first_start and settings.default_user.encode() not in users.by_name:
             LOG.info("default_user is not used: the data directory has users of its own")
+
+    def check_exposure(self, settings: Settings) -> None:
+        """All users are known by now: may the ports be opened?
+
+        Raises:
+            ExposureError: They would be open to a network with nobody but guest to guard them.
+        """
+        refusal = bind_refusal(settings, self._user_names())
+        if refusal is not None:
+            raise ExposureError(refusal)
+
+    def _user_names(self) -> list[str]:
+        return [shown(name) for name in self.context.users.by_name]
 
     def _recover(self, reader: TopologyReader) -> dict[str, int]:
         store = self.store

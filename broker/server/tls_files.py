@@ -38,6 +38,13 @@ class TlsFiles:
                 LOG.info("certificates read again", extra={"listener": key})
 
 
+def certificates_of(tls: TlsSettings) -> tuple[str, ...]:
+    """The files with the certificates that a listener shows; none without TLS."""
+    if not tls.certificate:
+        return ()
+    return (tls.certificate, *(host.certificate for host in tls.hosts))
+
+
 def tls_options(tls: TlsSettings) -> TlsOptions:
     """The settings as the listener takes them."""
     return TlsOptions(

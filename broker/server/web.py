@@ -20,7 +20,8 @@ from broker.net.connection_rate import ConnectionRate
 from broker.net.door import Door, open_sockets
 from broker.net.listener import bound_port
 from broker.server.engine import Engine, cluster_name, node_name
-from broker.server.tls_files import TlsFiles
+from broker.server.tls_files import TlsFiles, certificates_of
+from broker.settings.effective import effective_text
 from broker.settings.model import OFF, HttpSettings, Listeners, Settings
 
 # A scrape or a list under way gets so long to end when the broker stops.
@@ -32,6 +33,7 @@ class WebPorts:
     """Opens and closes the ports.
 
     Attributes:
+        facts: What the API answers from.
         listeners: Every open port of the broker, AMQP included: the daemon adds those.
         http_address: Addresses of the HTTP API as bound; empty while it is not open.
         metrics_address: The same of the metrics.
@@ -52,6 +54,10 @@ class WebPorts:
         )
         self.listeners: list[Listener] = []
         facts = Facts(engine.context, node, self.listeners, engine.administration, attend)
+        facts.configuration = effective_text(settings)
+        if not settings.cluster_name:
+            facts.take_cluster_name()
+        self.facts = facts
         scraper = Scraper(engine.turn, facts.peers, node, Machine(settings.data_dir), engine.context.clock)
         self._api = api_app(facts, settings.http.max_body_bytes)
         self._metrics = metrics_app(scraper)
@@ -105,7 +111,8 @@ class WebPorts:
             )
             self._doors.append(door)
             scheme = "http" if tls is None else "https"
-            opened.append(Listener(f"{scheme}{suffix}", host, bound_port(door), tls is not None))
+            certificates = certificates_of(listener.tls)
+            opened.append(Listener(f"{scheme}{suffix}", host, bound_port(door), tls is not None, certificates))
         self.listeners += opened
         return addresses(opened)
 

@@ -3,6 +3,7 @@
 For the three ``default_*`` settings two more places are looked at, because RabbitMQ's deployments set them there:
 ``RABBITMQ_DEFAULT_USER``, ``_PASS`` and ``_VHOST`` stand below the file (as they do in RabbitMQ), and
 ``PONYMQ_DEFAULT_PASS_FILE`` (and ``_USER_FILE``) name a file with the value, as container secrets are handed over.
+RabbitMQ's key ``load_definitions`` is understood beside ours.
 """
 
 import difflib
@@ -31,6 +32,8 @@ _FROM_RABBITMQ: Final = {
     "RABBITMQ_DEFAULT_PASS": "default_pass",
     "RABBITMQ_DEFAULT_VHOST": "default_vhost",
 }
+# Keys of rabbitmq.conf that stand for one of ours, wherever a key may stand.
+_RABBITMQ_KEYS: Final = {"load_definitions": "definitions.file"}
 _FROM_NAMED_FILE: Final = {
     "PONYMQ_DEFAULT_USER_FILE": "default_user",
     "PONYMQ_DEFAULT_PASS_FILE": "default_pass",
@@ -62,10 +65,10 @@ def load_settings(config_path: str | None, environ: Mapping[str, str], flags: Ma
     values |= _from_environment(environ)
     for key, raw in flags.items():
         if raw is not None:
-            setting = SETTINGS.get(key)
+            setting = SETTINGS.get(_RABBITMQ_KEYS.get(key, key))
             if setting is None:
                 raise SettingsError(_unknown("command line", key, raw, SETTINGS))
-            values[key] = _read(setting, raw, f"command line: {key}")
+            values[setting.key] = _read(setting, raw, f"command line: {key}")
     settings = msgspec.convert(nest(values), Settings)
     wrong = contradiction(settings)
     if wrong is not None:
@@ -83,15 +86,16 @@ def _from_file(path: str) -> dict[str, object]:
         raise SettingsError(f"{path}: is not TOML: {_one_line(str(error))}") from error
     values: dict[str, object] = {}
     for key, raw in flatten(table, "", GROUPS):
-        setting = SETTINGS.get(key)
+        setting = SETTINGS.get(_RABBITMQ_KEYS.get(key, key))
         if setting is None:
             raise SettingsError(_unknown(path, key, raw, SETTINGS))
-        values[key] = _read(setting, raw, f"{path}: {key}", is_text=False)
+        values[setting.key] = _read(setting, raw, f"{path}: {key}", is_text=False)
     return values
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     by_name = {setting.environment_name: setting for setting in SETTINGS.values()}
+    by_name |= {f"PONYMQ_{name.upper()}": SETTINGS[key] for name, key in _RABBITMQ_KEYS.items()}
     values: dict[str, object] = {}
     for name, key in _FROM_NAMED_FILE.items():
         if name in environ:

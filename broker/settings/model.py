@@ -249,6 +249,23 @@ class AuthSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "argon2id"
 
 
+class DefinitionsSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Definitions that each start imports before it opens a port."""
+
+    file: Annotated[
+        str,
+        Meta(
+            description=(
+                "JSON file with definitions, PonyMQ's or RabbitMQ's, or a directory of such; empty for none. With it a "
+                "first start makes no default user and no default vhost. RabbitMQ's load_definitions."
+            )
+        ),
+    ] = ""
+    skip_if_unchanged: Annotated[
+        bool, Meta(description="Import only what is not, octet for octet, what was imported last.")
+    ] = False
+
+
 class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """When publishers are refused to protect the machine. Consumers go on."""
 
@@ -363,6 +380,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     amqp: AmqpSettings = AmqpSettings()
     http: HttpSettings = HttpSettings()
     auth: AuthSettings = AuthSettings()
+    definitions: DefinitionsSettings = DefinitionsSettings()
     limits: LimitSettings = LimitSettings()
     interceptors: InterceptorSettings = InterceptorSettings()
     store: StoreSettings = StoreSettings()

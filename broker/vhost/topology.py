@@ -1,4 +1,4 @@
-"""What is reported so that exchanges, queues and bindings, policies and limits, vhosts and users survive a restart."""
+"""What is reported so that exchanges, queues and bindings, policies, limits, vhosts and users survive a restart."""
 
 from typing import TYPE_CHECKING
 
@@ -7,6 +7,7 @@ from mypy_extensions import mypyc_attr
 from broker.auth.access import Access
 from broker.auth.users import User
 from broker.policy.limits import Limits
+from broker.policy.parameters import Parameter
 from broker.policy.policy import Policy
 from broker.queues.queue import Queue
 from broker.routing.binding import Binding
@@ -58,6 +59,12 @@ class TopologyJournal:
 
     def default_queue_type_set(self, vhost_name: str, queue_type: bytes) -> None:
         """Queues that are declared without a type get this one."""
+
+    def parameter_set(self, parameter: Parameter) -> None:
+        """A parameter is new, or has another value."""
+
+    def parameter_removed(self, vhost_name: str, component: str, name: str) -> None:
+        """A parameter is gone."""
 
     def vhost_changed(self, vhost: "VHost") -> None:
         """A vhost is new, or what is said about it has changed."""

@@ -22,6 +22,7 @@ from broker.core.clock import Clock
 from broker.core.counters import Counters
 from broker.core.message import PENDING, Enqueuer
 from broker.policy.limits import Limits, UserLimits
+from broker.policy.parameters import Parameter, Parameters
 from broker.queues.agenda import Agenda
 from broker.store.errors import StoreError
 from broker.store.store import Store
@@ -43,6 +44,7 @@ class Turn:
     Attributes:
         vhosts: By name.
         user_limits: How many connections and channels users may have. Change them by ``set_user_limits``.
+        parameters: Values that tools keep here. Change them by ``set_parameter`` and ``remove_parameter``.
         journal: Told of what belongs to no vhost.
         alarms: What is short. A full disk is noticed here.
         failure: Why the last write to the store failed; the server decides what follows, and clears it.
@@ -55,6 +57,7 @@ class Turn:
         self.counters: Final = counters
         self.vhosts: Final[dict[str, VHost]] = {}
         self.user_limits: Final = UserLimits()
+        self.parameters: Final = Parameters()
         self.journal: TopologyJournal = TopologyJournal()
         self._ledgers: list[ConfirmLedger] = []
         self._waiting: list[ConfirmLedger] = []
@@ -67,6 +70,22 @@ class Turn:
         """Replace the limits of a user; none for one who is deleted. What is there already stays."""
         self.user_limits.set(user_name, limits)
         self.journal.user_limits_set(user_name, limits)
+
+    def set_parameter(self, parameter: Parameter) -> None:
+        """Add a parameter, or replace the one of its name.
+
+        Raises:
+            PolicyRefused: There are too many.
+        """
+        self.parameters.set(parameter)
+        self.journal.parameter_set(parameter)
+
+    def remove_parameter(self, vhost_name: str, component: str, name: str) -> bool:
+        """Remove a parameter; false if there is none of that name."""
+        if not self.parameters.remove(vhost_name, component, name):
+            return False
+        self.journal.parameter_removed(vhost_name, component, name)
+        return True
 
     def begin(self) -> None:
         """Read the clock and wake the queues whose time has come. Before every chunk."""

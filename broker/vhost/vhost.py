@@ -366,7 +366,7 @@ class VHost(ExchangeLookup):
             access.check_queue(READ, name)
             access.check_exchange(WRITE, octets(dead_letters_to))
         if queue_type(arguments) != CLASSIC:
-            _check_replicated_flags(what, is_durable, is_exclusive, is_auto_delete)
+            check_replicated_flags(what, is_durable, is_exclusive, is_auto_delete)
         if self.limits.is_reached(MAX_QUEUES, len(self.queues)):
             limit = self.limits.get(MAX_QUEUES)
             text = f"cannot declare queue '{name.decode('utf-8', 'replace')}': queue limit in vhost '{self.name}'"
@@ -494,8 +494,12 @@ def _locked(queue: Queue) -> SoftError:
     )
 
 
-def _check_replicated_flags(what: str, is_durable: bool, is_exclusive: bool, is_auto_delete: bool) -> None:
-    """Quorum queues and streams are durable and shared. RabbitMQ's texts."""
+def check_replicated_flags(what: str, is_durable: bool, is_exclusive: bool, is_auto_delete: bool) -> None:
+    """Refuse flags that a quorum queue or a stream cannot have: they are durable and shared. RabbitMQ's texts.
+
+    Raises:
+        SoftError: 406.
+    """
     if is_auto_delete:
         raise SoftError(PRECONDITION_FAILED, f"invalid property 'auto-delete' for {what}")
     if is_exclusive:

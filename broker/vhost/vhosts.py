@@ -41,4 +41,5 @@ class VHosts:
     def delete(self, vhost: VHost) -> None:
         """Delete the vhost with everything in it. Its connections are to be gone by then."""
         vhost.clear()
+        self._turn.parameters.forget_vhost(vhost.name)
         del self._turn.vhosts[vhost.name]

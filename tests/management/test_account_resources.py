@@ -194,7 +194,6 @@ async def test_a_protected_vhost_is_not_deleted(guest: Http) -> None:
 
 async def test_what_a_vhost_cannot_do_is_not_promised(guest: Http) -> None:
     assert "Unsupported" in await refused(guest, "PUT", "/vhosts/v", {"default_queue_type": "fast"})
-    assert "not supported" in await refused(guest, "PUT", "/vhosts/v", {"tracing": "true"})
     assert "longer than" in await refused(guest, "PUT", "/vhosts/" + "v" * 256, {})
     assert (await ask(guest, "GET", "/vhosts/v"))[0] == 404
 

@@ -41,6 +41,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         client.declare("q", durable=True)
         client.publish("q", b"hello", persistent=True)
         facts = Facts(broker.context, broker.node, [], broker.administration, broker.sync)
+        facts.configuration = "port = 5672\n"
         runner = web.AppRunner(api_app(facts, 1024 * 1024))
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -79,6 +80,8 @@ def map_path_parameters(context: schemathesis.HookContext, path_parameters: dict
     suppress_health_check=list(HealthCheck),
 )
 def test_a_request_made_from_the_document_is_answered_as_it_says(case: schemathesis.Case, served: str) -> None:
+    # 503 is how a health check says no.
+    may_fail = [schemathesis.checks.not_a_server_error] if case.path.startswith("/health/") else []
     case.call_and_validate(
         base_url=served,
         headers={"Authorization": basic("guest", "guest")},
@@ -89,5 +92,6 @@ def test_a_request_made_from_the_document_is_answered_as_it_says(case: schemathe
             schemathesis.checks.positive_data_acceptance,
             # Wrong logins make the next one wait, and the clock of these tests stands still.
             schemathesis.checks.ignored_auth,
+            *may_fail,
         ],
     )

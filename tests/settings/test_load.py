@@ -286,3 +286,11 @@ def test_a_text_that_is_no_list_of_tables_is_refused(text: str) -> None:
 )
 def test_settings_of_a_listener_that_contradict_each_other_are_refused(text: str, message: str) -> None:
     assert refusal(environ={"PONYMQ_LISTENERS_AMQP": f"[{{{text}}}]"}).startswith(f"settings: {message}")
+
+
+def test_rabbitmqs_name_of_the_definitions_file_is_understood_everywhere(tmp_path: Path) -> None:
+    path = written(tmp_path, "load_definitions = '/etc/d.json'\n")
+    assert load_settings(path, {}, {}).definitions.file == "/etc/d.json"
+    assert load_settings(path, {"PONYMQ_LOAD_DEFINITIONS": "/e.json"}, {}).definitions.file == "/e.json"
+    assert load_settings(path, {}, {"load_definitions": "/f.json"}).definitions.file == "/f.json"
+    assert load_settings(path, {"PONYMQ_DEFINITIONS_FILE": "/g.json"}, {}).definitions.file == "/g.json"
