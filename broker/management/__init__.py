@@ -6,6 +6,8 @@ type, in a turn of the broker for each request; every other path that writes is 
 
 It does not listen: it returns aiohttp applications, and ``broker.server`` opens the ports.
 
-Decided here: rows are made and encoded in slices, and the loop goes back to the broker between two of them, so that a
-list of 10,000 queues does not stop the traffic for its whole length; a field that is not measured is left out.
+Decided here: whatever may be long is made in steps, and the loop goes back to the broker after each millisecond of them
+(``pace``), so that a list of 10,000 queues does not stop the traffic. A row is a table of fields (``fields``), so that
+a list sorted by one column, or cut to a few, makes no others. A field that is not measured is left out; where typed
+clients insist on it, it is an estimate or zero, and docs/monitoring.md says so.
 """

@@ -6,7 +6,9 @@ from broker.management import (
     account_changes,
     account_resources,
     bindings,
+    health,
     messages,
+    node_resources,
     peer_changes,
     policy_changes,
     resources,
@@ -19,6 +21,8 @@ TABLE: Final = RouteTable(
     ApiReference(
         (
             *resources.ROUTES,
+            *node_resources.ROUTES,
+            *health.ROUTES,
             *bindings.ROUTES,
             *topology_changes.ROUTES,
             *messages.ROUTES,

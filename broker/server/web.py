@@ -35,6 +35,7 @@ class WebPorts:
         listeners: Every open port of the broker, AMQP included: the daemon adds those.
         http_address: Addresses of the HTTP API as bound; empty while it is not open.
         metrics_address: The same of the metrics.
+        sampler: Wants to be driven, for the rates that the API tells.
     """
 
     def __init__(self, settings: Settings, engine: Engine, tls_files: TlsFiles, attend: Callable[[], None]) -> None:
@@ -51,7 +52,11 @@ class WebPorts:
             started_s=engine.context.clock.monotonic_s(),
         )
         self.listeners: list[Listener] = []
-        facts = Facts(engine.context, node, self.listeners, engine.administration, attend)
+        machine = Machine(settings.data_dir)
+        mode = settings.management.rates_mode
+        facts = Facts(engine.context, node, self.listeners, engine.administration, attend, machine, mode)
+        self.sampler = facts.sampler
+        # A machine of its own: it is looked at on another thread.
         scraper = Scraper(engine.turn, facts.peers, node, Machine(settings.data_dir), engine.context.clock)
         self._api = api_app(facts, settings.http.max_body_bytes)
         self._metrics = metrics_app(scraper)
