@@ -11,7 +11,9 @@ definitions are imported in as many turns as they need.
 
 It does not listen: it returns aiohttp applications, and ``broker.server`` opens the ports.
 
-Decided here: rows are made and encoded in slices, and the loop goes back to the broker between two of them, so that a
-list of 10,000 queues does not stop the traffic for its whole length; definitions are checked as a whole before the
-first of them changes anything, and what is so already is not written again; a field that is not measured is left out.
+Decided here: whatever may be long is made in steps, and the loop goes back to the broker after each millisecond of them
+(``pace``), so that a list of 10,000 queues does not stop the traffic. A row is a table of fields (``fields``), so that
+a list sorted by one column, or cut to a few, makes no others. Definitions are checked as a whole before the first of
+them changes anything, and what is so already is not written again. A field that is not measured is left out; where
+typed clients insist on it, it is an estimate or zero, and docs/monitoring.md says so.
 """

@@ -57,6 +57,15 @@ class Viewer:
             AUDIT.warning("refused", extra={"by": self.name, "door": HTTP, "reason": "not an administrator"})
             raise not_authorised("Not administrator user")
 
+    def must_be_monitor(self) -> None:
+        """Let only monitors pass.
+
+        Raises:
+            Refusal: 401.
+        """
+        if not self.is_monitor:
+            raise not_authorised("Not monitor user")
+
     @property
     def is_policymaker(self) -> bool:
         """May set policies and parameters, if not everywhere."""

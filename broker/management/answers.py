@@ -1,5 +1,6 @@
 """What a path of the API answers with."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -14,12 +15,14 @@ class Answer(Struct, frozen=True):
     Attributes:
         status: HTTP status.
         body: Empty, or octets of ``content_type``.
+        parts: The same in pieces, where it may be long; ``body`` is empty then.
         content_type: What the body is.
         headers: Further headers.
     """
 
     status: int = 200
     body: bytes = b""
+    parts: Sequence[bytes] = ()
     content_type: str = JSON
     headers: dict[str, str] = {}
 

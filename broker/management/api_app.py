@@ -12,6 +12,7 @@ from broker.management.api_table import TABLE
 from broker.management.call import Call
 from broker.management.facts import Facts
 from broker.management.pages import front_page, reference_page
+from broker.management.parts import send_parts
 from broker.management.paths import segments
 from broker.management.refusals import Refusal, bad_request, not_found
 from broker.management.routes import ADMINISTRATOR, ANYBODY, Route
@@ -94,6 +95,8 @@ class Api:
         answer = route.handler(await self._call(request, route), *found.names)
         if not isinstance(answer, Answer):
             answer = await answer
+        if answer.parts:
+            return await send_parts(request, answer.parts, {"Content-Type": answer.content_type})
         return _response(answer)
 
     async def _call(self, request: web.Request, route: Route) -> Call:

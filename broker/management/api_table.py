@@ -7,9 +7,10 @@ from broker.management import (
     account_resources,
     bindings,
     definitions_paths,
-    health_paths,
+    health,
     messages,
     node_paths,
+    node_resources,
     parameter_paths,
     peer_changes,
     policy_changes,
@@ -23,6 +24,8 @@ TABLE: Final = RouteTable(
     ApiReference(
         (
             *resources.ROUTES,
+            *node_resources.ROUTES,
+            *health.ROUTES,
             *bindings.ROUTES,
             *topology_changes.ROUTES,
             *messages.ROUTES,
@@ -33,7 +36,6 @@ TABLE: Final = RouteTable(
             *definitions_paths.ROUTES,
             *parameter_paths.ROUTES,
             *node_paths.ROUTES,
-            *health_paths.ROUTES,
         )
     ).routes
 )

@@ -1,6 +1,6 @@
 """One request as the paths of the API see it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from broker.management.access import Viewer
@@ -10,6 +10,7 @@ from broker.management.json_values import Json
 from broker.management.listing import Listed, ListQuery, encoded_list, list_query, only_columns
 from broker.management.refusals import not_found
 from broker.management.request_body import body_as, body_object
+from broker.management.stats import Spans, spans_of
 from broker.metrics.text import shown
 from broker.vhost.vhost import VHost
 
@@ -66,6 +67,23 @@ class Call:
         """Does the query say that ``name`` is true?"""
         return self.query.get(name) == "true"
 
+    def spans(self) -> Spans:
+        """The pasts of figures that the query asks for.
+
+        Raises:
+            Refusal: 400, more samples than anybody may have.
+        """
+        return spans_of(self.query)
+
+    def must_be_node(self, name: bytes) -> None:
+        """Let only the name of this node pass.
+
+        Raises:
+            Refusal: 404.
+        """
+        if shown(name) != self.facts.node.name:
+            raise not_found()
+
     def vhosts(self) -> list[VHost]:
         """The vhosts in question: all that the user may see, or the one that the console's selector names."""
         chosen = self.query.get("x-vhost", "")
@@ -95,10 +113,10 @@ class Call:
         columns = list_query(self.query).columns
         return as_json([only_columns(row, columns) for row in rows])
 
-    async def unpaged(self, items: list[Listed[T]], row: Callable[[T], Json]) -> Answer:
+    async def unpaged(self, items: Iterable[Listed[T]], row: Callable[[T], Json]) -> Answer:
         """A long list that is never paged: made in slices, in the default order."""
-        return Answer(body=await encoded_list(items, row, ListQuery(columns=list_query(self.query).columns)))
+        return Answer(parts=await encoded_list(items, row, ListQuery(columns=list_query(self.query).columns)))
 
-    async def paged(self, items: list[Listed[T]], row: Callable[[T], Json]) -> Answer:
+    async def paged(self, items: Iterable[Listed[T]], row: Callable[[T], Json]) -> Answer:
         """A list that may be filtered, sorted and paged."""
-        return Answer(body=await encoded_list(items, row, list_query(self.query)))
+        return Answer(parts=await encoded_list(items, row, list_query(self.query)))

@@ -1,23 +1,28 @@
 """What the API answers from."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from broker.core.arguments import longstr
 from broker.management.listener import Listener
 from broker.management.parameters import cluster_name_of
 from broker.management.peers import ProtocolPeers
 from broker.management.refusals import Refusal
+from broker.metrics.history import Sample, Span
+from broker.metrics.machine import Machine
 from broker.metrics.node import Node
-from broker.metrics.rates import Rates
+from broker.metrics.sampler import Sampler
+from broker.metrics.tracks import Tracks
 from broker.protocol.administration import Administration
 from broker.protocol.channel import Channel
 from broker.protocol.connection import Connection
 from broker.protocol.context import Context
 
 SYNC_LOOK_S: Final = 0.005
+
+K = TypeVar("K", bound=Hashable)
 
 
 class Facts:
@@ -30,7 +35,9 @@ class Facts:
         peers: Its connections and channels.
         administration: Changes users, vhosts and permissions.
         configuration: The settings of the process, a line each, without passwords.
-        rates: Remembers counters between two looks.
+        machine: What it runs on.
+        rates_mode: ``none`` (nothing is sampled), ``basic`` or ``detailed``, which is the same here.
+        sampler: Remembers counters; somebody else drives it.
         attend: To be called after a turn: sees to what it left undone.
     """
 
@@ -41,6 +48,8 @@ class Facts:
         listeners: Sequence[Listener],
         administration: Administration,
         attend: Callable[[], None],
+        machine: Machine,
+        rates_mode: str = "basic",
     ) -> None:
         """Gather them; ``attend`` sees to what a turn leaves undone."""
         self.context = context
@@ -48,8 +57,10 @@ class Facts:
         self.listeners = listeners
         self.peers = ProtocolPeers(context)
         self.administration = administration
-        self.rates = Rates(context.clock)
         self.configuration = ""
+        self.machine = machine
+        self.rates_mode = rates_mode
+        self.sampler = Sampler(context.turn, self.peers, context.clock, is_on=rates_mode != "none")
         self.attend = attend
 
     @contextmanager
@@ -90,3 +101,7 @@ class Facts:
     def channel_name(self, channel: Channel) -> str:
         """RabbitMQ's name of a channel."""
         return self.peers.channel_name(channel)
+
+    def samples(self, tracks: Tracks[K], key: K, span: Span | None) -> list[Sample] | None:
+        """The past of one object, newest first; None if nobody asked for it."""
+        return None if span is None else tracks.samples(key, span, int(self.context.clock.now_ms()))

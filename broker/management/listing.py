@@ -1,29 +1,35 @@
-"""Lists: filtered, sorted, paged and cut to columns as RabbitMQ does it, and encoded in slices.
+"""Lists: filtered, sorted, paged and cut to columns as RabbitMQ does it, at a pace that lets the broker work.
 
-What can be decided by name is decided before a single row is made; only ``sort`` by another column makes them all.
+What can be decided by name is decided before a single row is made. A list sorted by another column reads that column
+of every object, and makes the rows of the page.
 """
 
-import asyncio
+import heapq
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Final, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from broker.management.fields import Fields
 from broker.management.json_values import Json
+from broker.management.pace import Pace
 from broker.management.refusals import Refusal, bad_request
 from broker.metrics.name_pattern import name_pattern
 
 T = TypeVar("T")
 
-# Rows made and encoded before the broker gets the loop back: one to two milliseconds.
-SLICE = 100
-MOST_ON_PAGE = 500
-LONGEST_FILTER = 1024
+_Key = tuple[int, float, str, str]
+
+MOST_ON_PAGE: Final = 500
+LONGEST_FILTER: Final = 1024
+RUN: Final = 300  # objects sorted at a time: a third of a millisecond; sorted runs are then merged
+ENCODED_AT_ONCE: Final = 20  # rows that are made before they are encoded, so that 10,000 are never in memory
 
 
-class Listed(Struct, Generic[T]):
+class Listed(Struct, Generic[T], gc=False):
     """An object to be listed.
 
     Attributes:
@@ -93,44 +99,39 @@ def _number(query: Mapping[str, str], key: str, default: int) -> int:
     return int(text)
 
 
-async def encoded_list(items: list[Listed[T]], row: Callable[[T], Json], query: ListQuery) -> bytes:
-    """The answer to a list request, as JSON.
+async def encoded_list(items: Iterable[Listed[T]], row: Callable[[T], Json], query: ListQuery) -> list[bytes]:
+    """The answer to a list request, as JSON in pieces: together they may be ten megabytes, and take long to join.
 
     Args:
-        items: Everything the user may see.
-        row: Makes the row of one object; called between two turns of the broker, so the object may be gone by then.
+        items: Everything the user may see; read step by step.
+        row: Makes the row of one object, and as ``Fields`` a part of it; called between two turns of the broker, so the
+            object may be gone by then.
         query: What was asked for.
 
     Raises:
         Refusal: 400, the page does not exist, or the filter cannot be used.
     """
-    total = len(items)
-    items = _filtered(items, query)
-    is_by_name = query.sort in {"", "name", "vhost"}
-    rows: list[Json] = []
-    if is_by_name:
-        items.sort(key=_by_name if query.sort == "name" else _by_vhost, reverse=query.is_reverse)
-    else:
-        rows = await _made(items, row)
-        path = query.sort.split(".")
-        rows.sort(key=lambda each: _sort_key(_at(each, path)), reverse=query.is_reverse)
-    filtered = len(items)
+    pace = Pace()
+    total, chosen = await _chosen(items, query, pace)
+    filtered = len(chosen)
+    first = _page_start(query, filtered) if query.page else 0
+    end = first + query.page_size if query.page else filtered
+    listed = await _sorted(chosen, _sort_key(row, query), query, end, pace)
+    page = listed[first:]
+    rows = await _encoded(page, row, query, pace)
+    head, tail = b"[", b"]"
     if query.page:
-        start = _page_start(query, filtered)
-        items, rows = items[start : start + query.page_size], rows[start : start + query.page_size]
-    parts = await (_encoded_items(items, row, query) if is_by_name else _encoded_rows(rows, query))
-    body = b"[" + b",".join(parts) + b"]"
-    if not query.page:
-        return body
-    head = {
-        "total_count": total,
-        "filtered_count": filtered,
-        "item_count": len(items),
-        "page": query.page,
-        "page_size": query.page_size,
-        "page_count": math.ceil(filtered / query.page_size),
-    }
-    return msgspec.json.encode(head)[:-1] + b',"items":' + body + b"}"
+        counts = {
+            "total_count": total,
+            "filtered_count": filtered,
+            "item_count": len(page),
+            "page": query.page,
+            "page_size": query.page_size,
+            "page_count": math.ceil(filtered / query.page_size),
+        }
+        head, tail = msgspec.json.encode(counts)[:-1] + b',"items":[', b"]}"
+    await pace.let_go(page, listed, chosen)
+    return [head, *rows, tail]
 
 
 def only_columns(row: Json, columns: Sequence[tuple[str, ...]]) -> Json:
@@ -153,25 +154,73 @@ def only_columns(row: Json, columns: Sequence[tuple[str, ...]]) -> Json:
     return kept
 
 
-def _filtered(items: list[Listed[T]], query: ListQuery) -> list[Listed[T]]:
+async def _chosen(items: Iterable[Listed[T]], query: ListQuery, pace: Pace) -> tuple[int, list[Listed[T]]]:
+    """How many objects there are, and those that the name filter leaves."""
+    is_wanted = _filter(query)
+    total = 0
+    chosen: list[Listed[T]] = []
+    for item in items:
+        total += 1
+        if is_wanted is None or is_wanted(item.name):
+            chosen.append(item)
+        if pace.is_over:
+            await pace.rest()
+    return total, chosen
+
+
+def _filter(query: ListQuery) -> Callable[[str], object] | None:
     if not query.name:
-        return items
+        return None
     if not query.is_regex:
         wanted = query.name.lower()
-        return [item for item in items if wanted in item.name.lower()]
+        return lambda name: wanted in name.lower()
     try:
-        pattern = name_pattern(query.name)
+        return name_pattern(query.name).search
     except ValueError as error:
         raise bad_request(str(error)) from error
-    return [item for item in items if pattern.search(item.name)]
 
 
-def _by_vhost(item: Listed[T]) -> tuple[str, str]:
-    return item.vhost, item.name
+async def _sorted(
+    items: list[Listed[T]], key: Callable[[Listed[T]], _Key], query: ListQuery, count: int, pace: Pace
+) -> list[Listed[T]]:
+    """The first ``count`` objects in order: short runs are sorted at once, and merged step by step."""
+    runs: list[list[tuple[_Key, int]]] = []
+    for start in range(0, len(items), RUN):
+        run: list[tuple[_Key, int]] = []
+        for at in range(start, min(start + RUN, len(items))):
+            run.append((key(items[at]), at))
+            if pace.is_over:
+                await pace.rest()
+        run.sort(reverse=query.is_reverse)
+        runs.append(run)
+        if pace.is_over:
+            await pace.rest()
+    merged: list[Listed[T]] = []
+    for _, at in islice(heapq.merge(*runs, reverse=query.is_reverse), count):
+        merged.append(items[at])
+        if pace.is_over:
+            await pace.rest()
+    await pace.let_go(*runs)
+    return merged
 
 
-def _by_name(item: Listed[T]) -> tuple[str, str]:
-    return item.name, item.vhost
+def _sort_key(row: Callable[[T], Json], query: ListQuery) -> Callable[[Listed[T]], _Key]:
+    if query.sort == "name":
+        return lambda item: (0, 0.0, item.name, item.vhost)
+    if query.sort in {"", "vhost"}:
+        return lambda item: (0, 0.0, item.vhost, item.name)
+    path = query.sort.split(".")
+    part = row.part(path[:1]) if isinstance(row, Fields) else row
+    return lambda item: _column_key(_at(part(item.source), path))
+
+
+def _column_key(value: object) -> _Key:
+    """Numbers before texts, and what is missing before both: any column can be sorted whatever is in it."""
+    if isinstance(value, (bool, int, float)):
+        return 1, float(value), "", ""
+    if isinstance(value, str):
+        return 2, 0.0, value, ""
+    return 0, 0.0, "", ""
 
 
 def _page_start(query: ListQuery, count: int) -> int:
@@ -182,29 +231,24 @@ def _page_start(query: ListQuery, count: int) -> int:
     return start
 
 
-async def _made(items: list[Listed[T]], row: Callable[[T], Json]) -> list[Json]:
+async def _encoded(items: list[Listed[T]], row: Callable[[T], Json], query: ListQuery, pace: Pace) -> list[bytes]:
+    """The rows as JSON, some of them in each piece."""
+    columns = query.columns
+    if columns and isinstance(row, Fields):
+        row = row.part({path[0] for path in columns})
+    parts: list[bytes] = []
     rows: list[Json] = []
-    for at in range(0, len(items), SLICE):
-        rows.extend(row(item.source) for item in items[at : at + SLICE])
-        await asyncio.sleep(0)
-    return rows
-
-
-async def _encoded_items(items: list[Listed[T]], row: Callable[[T], Json], query: ListQuery) -> list[bytes]:
-    parts: list[bytes] = []
-    for at in range(0, len(items), SLICE):
-        rows = [only_columns(row(item.source), query.columns) for item in items[at : at + SLICE]]
-        parts.append(msgspec.json.encode(rows)[1:-1])
-        await asyncio.sleep(0)
-    return parts
-
-
-async def _encoded_rows(rows: list[Json], query: ListQuery) -> list[bytes]:
-    parts: list[bytes] = []
-    for at in range(0, len(rows), SLICE):
-        chosen = [only_columns(row, query.columns) for row in rows[at : at + SLICE]]
-        parts.append(msgspec.json.encode(chosen)[1:-1])
-        await asyncio.sleep(0)
+    comma = b""
+    for item in items:
+        rows.append(only_columns(row(item.source), columns))
+        if len(rows) == ENCODED_AT_ONCE or pace.is_over:
+            parts.append(comma + msgspec.json.encode(rows)[1:-1])
+            comma = b","
+            rows = []
+        if pace.is_over:
+            await pace.rest()
+    if rows:
+        parts.append(comma + msgspec.json.encode(rows)[1:-1])
     return parts
 
 
@@ -215,12 +259,3 @@ def _at(row: Json, path: Sequence[str]) -> object:
             return None
         value = value.get(step)
     return value
-
-
-def _sort_key(value: object) -> tuple[int, float, str]:
-    """Numbers before texts, and what is missing before both: any column can be sorted whatever is in it."""
-    if isinstance(value, (bool, int, float)):
-        return 1, float(value), ""
-    if isinstance(value, str):
-        return 2, 0.0, value
-    return 0, 0.0, ""

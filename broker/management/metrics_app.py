@@ -1,13 +1,17 @@
 """The application of the metrics port."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from broker.management.api_app import add_headers, guard
+from broker.management.pace import Pace
+from broker.management.parts import send_parts
+from broker.metrics.machine import MachineFigures
+from broker.metrics.name_pattern import name_pattern
 from broker.metrics.scrape import Filter, Scraper
 
 _PAGE: Final = """<!DOCTYPE html>
@@ -44,34 +48,39 @@ class MetricsDoor:
         self._scraper = scraper
         self._one = asyncio.Lock()
 
-    async def aggregated(self, _: web.Request) -> web.Response:
+    async def aggregated(self, request: web.Request) -> web.StreamResponse:
         """``/metrics``."""
-        return await self._answer(self._scraper.aggregated())
+        return await self._answer(request, self._scraper.aggregated)
 
-    async def per_object(self, _: web.Request) -> web.Response:
+    async def per_object(self, request: web.Request) -> web.StreamResponse:
         """``/metrics/per-object``."""
-        return await self._answer(self._scraper.per_object())
+        return await self._answer(request, self._scraper.per_object)
 
-    async def detailed(self, request: web.Request) -> web.Response:
+    async def detailed(self, request: web.Request) -> web.StreamResponse:
         """``/metrics/detailed``."""
         query = request.query
         asked = Filter(
             frozenset(query.getall("family", [])), frozenset(query.getall("vhost", [])), query.get("queue", "")
         )
         try:
-            pieces = self._scraper.detailed(asked)
+            name_pattern(asked.queue)
         except ValueError as error:
             return web.Response(status=400, text=str(error))
-        return await self._answer(pieces)
+        return await self._answer(request, lambda figures: self._scraper.detailed(asked, figures))
 
-    async def _answer(self, pieces: Iterator[bytes]) -> web.Response:
+    async def _answer(
+        self, request: web.Request, scrape: Callable[[MachineFigures], Iterator[bytes]]
+    ) -> web.StreamResponse:
         parts: list[bytes] = []
         async with self._one:
-            for piece in pieces:
+            # On another thread: it lists every open file.
+            figures = await asyncio.to_thread(self._scraper.machine.look)
+            pace = Pace()
+            for piece in scrape(figures):
                 parts.append(piece)
-                # The broker's turn: frames that came meanwhile are handled before the next piece is made.
-                await asyncio.sleep(0)
-        return web.Response(body=b"".join(parts), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+                if pace.is_over:
+                    await pace.rest()
+        return await send_parts(request, parts, {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
 async def _page(_: web.Request) -> web.Response:

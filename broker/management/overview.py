@@ -1,20 +1,29 @@
 """The overview: everything that is told of the whole broker."""
 
 import platform
+from typing import Final
 
-from broker.core.counters import Counters
 from broker.management.access import Viewer
 from broker.management.facts import Facts
 from broker.management.json_values import Json
-from broker.metrics.totals import Totals, totals_of
+from broker.management.pace import Pace
+from broker.management.stats import Spans, with_rates
+from broker.metrics.figures import OVERVIEW_FIGURES, overview_counts
+from broker.metrics.history import BASIC, GLOBAL, Retention
+from broker.metrics.totals import Totals
 from broker.routing.exchange_types import KINDS
 
+GROUPS: Final = OVERVIEW_FIGURES.groups
 
-def overview(facts: Facts, viewer: Viewer) -> Json:
+
+async def overview(facts: Facts, viewer: Viewer, spans: Spans) -> Json:
     """The answer of ``/api/overview``. Parts about the node itself are for monitors only."""
     counters = facts.context.counters
     node = facts.node
-    totals = totals_of(facts.context.turn.vhosts.values(), facts.peers)
+    totals = Totals()
+    await Pace().walk(totals.add_all(facts.context.turn.vhosts.values(), facts.peers))
+    tracks = facts.sampler.overview
+    counts, rates = overview_counts(counters, totals.ready, totals.unacked), tracks.rates("")
     python = platform.python_version()
     view: Json = {
         "management_version": node.rabbitmq_version,
@@ -23,19 +32,22 @@ def overview(facts: Facts, viewer: Viewer) -> Json:
         "product_version": node.product_version,
         "erlang_version": f"Python {python}",
         "erlang_full_version": f"{platform.python_implementation()} {python}",
+        "crypto_lib_version": "",
         "cluster_name": node.cluster_name,
         "cluster_tags": {},
         "node_tags": {},
-        "rates_mode": "basic",
-        "sample_retention_policies": {"global": [], "basic": [], "detailed": []},
-        "exchange_types": [{"name": kind.decode(), "description": "", "enabled": True} for kind in KINDS],
+        "rates_mode": facts.rates_mode,
+        "sample_retention_policies": {"global": _ages(GLOBAL), "basic": _ages(BASIC), "detailed": _ages(BASIC[:1])},
+        "exchange_types": exchange_types(),
         "default_queue_type": "classic",
         "disable_stats": False,
         "enable_queue_totals": False,
         "is_op_policy_updating_enabled": True,
+        "require_definition_json_extension": False,
         "statistics_db_event_queue": 0,
-        "message_stats": _message_stats(facts, counters),
-        "queue_totals": _queue_totals(facts, totals),
+        "message_stats": with_rates(GROUPS["message_stats"], counts, rates, facts.samples(tracks, "", spans.msg_rates)),
+        "churn_rates": with_rates(GROUPS["churn_rates"], counts, rates, facts.samples(tracks, "", spans.node_stats)),
+        "queue_totals": with_rates(GROUPS["queue_totals"], counts, rates, facts.samples(tracks, "", spans.lengths)),
         "object_totals": {
             "connections": totals.connections,
             "channels": totals.channels,
@@ -43,7 +55,6 @@ def overview(facts: Facts, viewer: Viewer) -> Json:
             "queues": totals.queues,
             "consumers": totals.consumers,
         },
-        "churn_rates": _churn_rates(facts, counters),
     }
     if viewer.is_monitor:
         view["node"] = node.name
@@ -58,79 +69,32 @@ def overview(facts: Facts, viewer: Viewer) -> Json:
             }
             for listener in facts.listeners
         ]
-        view["contexts"] = [
-            {
-                "node": node.name,
-                "description": "RabbitMQ Management"
-                if listener.protocol in {"http", "https"}
-                else "RabbitMQ Prometheus",
-                "path": "/",
-                "port": str(listener.port),
-                "ssl_opts": {},
-            }
-            for listener in facts.listeners
-            if listener.protocol.startswith("http")
-        ]
+        view["contexts"] = contexts(facts)
     return view
 
 
-def _message_stats(facts: Facts, counters: Counters) -> Json:
-    deliver, deliver_no_ack = int(counters.delivered_manual_ack), int(counters.delivered_auto_ack)
-    get, get_no_ack = int(counters.got_manual_ack), int(counters.got_auto_ack)
-    return _with_rates(
-        facts,
-        "message_stats",
+def exchange_types() -> list[Json]:
+    """The exchange types there are."""
+    return [{"name": kind.decode(), "description": "", "enabled": True} for kind in KINDS]
+
+
+def contexts(facts: Facts) -> list[Json]:
+    """The HTTP ports, in the form that RabbitMQ's web server tells of itself: ports are texts here."""
+    return [
         {
-            "publish": int(counters.messages_received),
-            "confirm": int(counters.messages_confirmed),
-            "return_unroutable": int(counters.messages_unroutable_returned),
-            "drop_unroutable": int(counters.messages_unroutable_dropped),
-            "deliver": deliver,
-            "deliver_no_ack": deliver_no_ack,
-            "get": get,
-            "get_no_ack": get_no_ack,
-            "get_empty": int(counters.got_empty),
-            "deliver_get": deliver + deliver_no_ack + get + get_no_ack,
-            "redeliver": int(counters.messages_redelivered),
-            "ack": int(counters.messages_acknowledged),
-        },
-    )
+            "node": facts.node.name,
+            "description": "RabbitMQ Management" if listener.protocol in {"http", "https"} else "RabbitMQ Prometheus",
+            "path": "/",
+            "ip": listener.ip_address,
+            "port": str(listener.port),
+            "protocol": listener.protocol,
+            "ssl_opts": {},
+        }
+        for listener in facts.listeners
+        if listener.protocol.startswith("http")
+    ]
 
 
-def _churn_rates(facts: Facts, counters: Counters) -> Json:
-    return _with_rates(
-        facts,
-        "churn_rates",
-        {
-            "connection_created": int(counters.connections_opened),
-            "connection_closed": int(counters.connections_closed),
-            "channel_created": int(counters.channels_opened),
-            "channel_closed": int(counters.channels_closed),
-            "queue_declared": int(counters.queues_declared),
-            "queue_created": int(counters.queues_created),
-            "queue_deleted": int(counters.queues_deleted),
-        },
-    )
-
-
-def _with_rates(facts: Facts, key: str, counts: dict[str, int], *, may_fall: bool = False) -> Json:
-    stats: Json = {}
-    rates = facts.rates.rates(key, tuple(counts.values()), may_fall=may_fall)
-    for (name, count), rate in zip(counts.items(), rates, strict=True):
-        stats[name] = count
-        stats[f"{name}_details"] = {"rate": rate}
-    return stats
-
-
-def _queue_totals(facts: Facts, totals: Totals) -> Json:
-    """Depths, and how fast they rise or fall."""
-    return _with_rates(
-        facts,
-        "queue_totals",
-        {
-            "messages": totals.ready + totals.unacked,
-            "messages_ready": totals.ready,
-            "messages_unacknowledged": totals.unacked,
-        },
-        may_fall=True,
-    )
+def _ages(retention: Retention) -> list[int]:
+    """How far back each ring goes, in whole multiples of what the console asks for."""
+    return [age_s - age_s % 600 for age_s, _ in retention]

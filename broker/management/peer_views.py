@@ -1,11 +1,15 @@
 """Connections and channels as the API shows them."""
 
+from itertools import islice
 from typing import Final
 
+from broker.management.consumer_view import MOST_CONSUMERS, consumer_view
 from broker.management.facts import Facts
 from broker.management.json_values import Json, json_table
-from broker.management.peers import running_channels
-from broker.management.queue_view import split_address
+from broker.management.names import split_address
+from broker.management.peers import message_counts, running_channels
+from broker.management.stats import NO_SPANS, Spans, with_rates
+from broker.metrics.figures import CHANNEL_FIGURES, CONNECTION_FIGURES
 from broker.metrics.text import shown
 from broker.protocol.channel import Channel
 from broker.protocol.connection import Connection
@@ -16,11 +20,16 @@ from broker.protocol.tls_session import TlsSession
 PROTOCOL_NAME: Final = "AMQP 0-9-1"
 
 
-def connection_view(facts: Facts, connection: Connection) -> Json:
+def connection_view(facts: Facts, connection: Connection, spans: Spans = NO_SPANS) -> Json:
     """The row of one connection."""
     peer_host, peer_port = split_address(connection.peer)
-    received, sent = int(connection.octets_received), int(connection.octets_sent)
-    received_rate, sent_rate = facts.rates.rates(("connection", int(connection.id)), (received, sent))
+    tracks, key = facts.sampler.connections, int(connection.id)
+    octets = with_rates(
+        CONNECTION_FIGURES.groups["octets"],
+        (connection.octets_received, connection.octets_sent),
+        tracks.rates(key),
+        facts.samples(tracks, key, spans.data_rates),
+    )
     view: Json = {
         "name": facts.connection_name(connection),
         "vhost": connection.vhost_name,
@@ -40,10 +49,7 @@ def connection_view(facts: Facts, connection: Connection) -> Json:
         "ssl": connection.tls is not None,
         "auth_mechanism": shown(connection.mechanism),
         "client_properties": json_table(connection.client_properties),
-        "recv_oct": received,
-        "recv_oct_details": {"rate": received_rate},
-        "send_oct": sent,
-        "send_oct_details": {"rate": sent_rate},
+        **octets,
     }
     view["host"], view["port"] = split_address(connection.listener)
     if connection.tls is not None:
@@ -74,7 +80,7 @@ def _state(connection: Connection) -> str:
     return "blocked" if connection.is_alarmed else "running"
 
 
-def channel_view(facts: Facts, channel: Channel) -> Json:
+def channel_view(facts: Facts, channel: Channel, spans: Spans = NO_SPANS) -> Json:
     """The row of one channel."""
     connection = channel.connection
     transaction = channel.transaction
@@ -101,4 +107,22 @@ def channel_view(facts: Facts, channel: Channel) -> Json:
             "peer_host": peer_host,
             "peer_port": peer_port,
         },
+        "pending_raft_commands": 0,
+        "message_stats": _channel_stats(facts, channel, spans),
     }
+
+
+def single_channel_view(facts: Facts, channel: Channel, spans: Spans = NO_SPANS) -> Json:
+    """The whole of one channel, its consumers included."""
+    consumers = [consumer_view(facts, each) for each in islice(channel.consumers.values(), MOST_CONSUMERS)]
+    return {**channel_view(facts, channel, spans), "consumer_details": consumers, "publishes": [], "deliveries": []}
+
+
+def _channel_stats(facts: Facts, channel: Channel, spans: Spans) -> Json:
+    """What a channel counts. Publishes are counted in confirm mode only; what is not counted is left out."""
+    layout = CHANNEL_FIGURES.groups["message_stats"]
+    if not channel.confirms.is_selected:
+        layout = {"deliver_get": layout["deliver_get"]}
+    tracks, key = facts.sampler.channels, (int(channel.connection.id), int(channel.number))
+    samples = facts.samples(tracks, key, spans.msg_rates)
+    return with_rates(layout, message_counts(channel), tracks.rates(key), samples)

@@ -1,5 +1,6 @@
 """Connections and channels, read from the protocol for the metrics."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from broker.metrics.peers import ChannelFigures, ConnectionFigures, Peers
@@ -33,9 +34,9 @@ class ProtocolPeers(Peers):
         """Channels that are neither closed nor closing."""
         return [channel for connection in self.open_connections() for channel in running_channels(connection)]
 
-    def connections(self) -> list[ConnectionFigures]:
-        return [
-            ConnectionFigures(
+    def connections(self) -> Iterator[ConnectionFigures]:
+        for connection in self.open_connections():
+            yield ConnectionFigures(
                 self.connection_name(connection),
                 len(running_channels(connection)),
                 connection.octets_received,
@@ -43,15 +44,12 @@ class ProtocolPeers(Peers):
                 connection.has_published,
                 connection.is_blocked,
             )
-            for connection in self.open_connections()
-        ]
 
-    def channels(self) -> list[ChannelFigures]:
-        figures: list[ChannelFigures] = []
-        for channel in self.open_channels():
-            transaction = channel.transaction
-            figures.append(
-                ChannelFigures(
+    def channels(self) -> Iterator[ChannelFigures]:
+        for connection in self.open_connections():
+            for channel in running_channels(connection):
+                transaction = channel.transaction
+                yield ChannelFigures(
                     self.channel_name(channel),
                     len(channel.consumers),
                     channel.unacked.count,
@@ -61,11 +59,27 @@ class ProtocolPeers(Peers):
                     channel.prefetch_count,
                     channel.shared_prefetch,
                 )
-            )
-        return figures
+
+    def connection_count(self) -> int:
+        return len(self.open_connections())
+
+    def octets(self) -> Iterator[tuple[int, str, int, int]]:
+        for each in self.open_connections():
+            yield each.id, each.vhost_name, each.octets_received, each.octets_sent
+
+    def channel_counts(self) -> Iterator[tuple[int, int, tuple[int, int, int]]]:
+        for connection in self.open_connections():
+            for channel in running_channels(connection):
+                yield connection.id, channel.number, message_counts(channel)
 
     def handshake_count(self) -> int:
         return len([each for each in self._context.connections.values() if each.state < RUNNING])
+
+
+def message_counts(channel: Channel) -> tuple[int, int, int]:
+    """What is known of a channel's messages: publishes and confirms, both in confirm mode only, and deliveries."""
+    published = channel.confirms.next_tag - 1
+    return published, published - channel.confirms.unconfirmed_count, channel.next_tag - 1
 
 
 def running_channels(connection: Connection) -> list[Channel]:

@@ -1,50 +1,59 @@
 """The paths that read the broker itself: its overview, queues, exchanges, connections, channels, vhosts, policies."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from broker.management.answers import Answer, as_json
 from broker.management.call import Call
-from broker.management.health import check_alarms, check_store
+from broker.management.consumer_view import consumer_view
+from broker.management.fields import Fields
 from broker.management.listing import Listed
 from broker.management.overview import overview
-from broker.management.peer_views import channel_view, connection_view
+from broker.management.pace import Pace
+from broker.management.peer_views import channel_view, connection_view, single_channel_view
 from broker.management.peers import running_channels
 from broker.management.policy_views import limits_view, policy_view
-from broker.management.queue_view import queue_view
+from broker.management.queue_view import bare_fields, queue_fields, queue_view, total_fields
 from broker.management.refusals import not_authorised, not_found
-from broker.management.routes import ADMINISTRATOR, COLUMNS, PAGED, Route
-from broker.management.topology_views import exchange_named, exchange_view, vhost_view
+from broker.management.routes import (
+    ADMINISTRATOR,
+    BARE,
+    COLUMNS,
+    DATA_PAST,
+    LENGTHS_PAST,
+    NODE_PAST,
+    PAGED,
+    RATES_PAST,
+    Parameter,
+    Route,
+)
+from broker.management.topology_views import (
+    bare_exchange_view,
+    bare_vhost_view,
+    exchange_named,
+    exchange_view,
+    vhost_view,
+)
 from broker.metrics.text import shown
+from broker.metrics.totals import Totals
 from broker.protocol.channel import Channel
 from broker.protocol.connection import Connection
+from broker.protocol.consumer import ChannelConsumer
+from broker.queues.queue import Queue
 from broker.vhost.vhost import VHost
 
 # --- the whole broker
 
 
-def whole_broker(call: Call) -> Answer:
+async def whole_broker(call: Call) -> Answer:
     """Everything that is told of the whole broker."""
-    return call.one(overview(call.facts, call.viewer))
+    return call.one(await overview(call.facts, call.viewer, call.spans()))
 
 
 def whoami(call: Call) -> Answer:
     """The user who asks."""
     viewer = call.viewer
     return call.one({"name": shown(viewer.name), "tags": list(viewer.tags), "is_internal_user": True})
-
-
-def aliveness(call: Call, vhost: bytes) -> Answer:
-    """Can the vhost be entered, and does the store work?
-
-    As RabbitMQ 4: that there is an answer at all says that the loop runs.
-    """
-    call.vhost(vhost)
-    return Answer(body=check_store(call.facts))
-
-
-def alarms(call: Call) -> Answer:
-    """Is no memory or disk short, and does the store work?"""
-    return Answer(body=check_alarms(call.facts))
 
 
 # --- queues
@@ -60,17 +69,50 @@ async def vhost_queues(call: Call, vhost: bytes) -> Answer:
     return await _queue_list(call, [call.vhost(vhost)])
 
 
+async def detailed_queues(call: Call) -> Answer:
+    """Every queue, with its consumers and why it is as it is."""
+    spans = call.spans()
+    return await call.paged(_listed_queues(call.vhosts()), lambda queue: queue_view(call.facts, queue, spans))
+
+
 async def _queue_list(call: Call, vhosts: list[VHost]) -> Answer:
-    listed = [Listed(vhost.name, shown(name), queue) for vhost in vhosts for name, queue in vhost.queues.items()]
-    return await call.paged(listed, lambda queue: queue_view(call.facts, queue))
+    fields = queue_fields(call.facts, call.spans())
+    if call.flag("disable_stats"):
+        totals = total_fields() if call.flag("enable_queue_totals") else {}
+        fields = Fields({**bare_fields(call.facts), **totals})
+    return await call.paged(_listed_queues(vhosts), fields)
+
+
+def _listed_queues(vhosts: list[VHost]) -> Iterable[Listed[Queue]]:
+    return (Listed(vhost.name, shown(queue.name), queue) for vhost in vhosts for queue in list(vhost.queues.values()))
 
 
 def one_queue(call: Call, vhost: bytes, name: bytes) -> Answer:
-    """One queue."""
+    """One queue, with its consumers and why it is as it is."""
     queue = call.vhost(vhost).queues.get(name)
     if queue is None:
         raise not_found()
-    return call.one(queue_view(call.facts, queue))
+    return call.one(queue_view(call.facts, queue, call.spans()))
+
+
+async def consumers(call: Call) -> Answer:
+    """Every consumer. Never paged."""
+    return await _consumer_list(call, call.vhosts())
+
+
+async def vhost_consumers(call: Call, vhost: bytes) -> Answer:
+    """The consumers in a vhost. Never paged."""
+    return await _consumer_list(call, [call.vhost(vhost)])
+
+
+async def _consumer_list(call: Call, vhosts: list[VHost]) -> Answer:
+    listed = (
+        Listed(each.vhost, each.name, consumer)
+        for each in _listed_queues(vhosts)
+        for consumer in list(each.source.consumers)
+        if isinstance(consumer, ChannelConsumer)
+    )
+    return await call.unpaged(listed, lambda consumer: consumer_view(call.facts, consumer))
 
 
 # --- exchanges
@@ -87,10 +129,15 @@ async def vhost_exchanges(call: Call, vhost: bytes) -> Answer:
 
 
 async def _exchange_list(call: Call, vhosts: list[VHost]) -> Answer:
-    listed = [
-        Listed(vhost.name, shown(name), exchange) for vhost in vhosts for name, exchange in vhost.exchanges.items()
-    ]
-    return await call.paged(listed, exchange_view)
+    listed = (
+        Listed(vhost.name, shown(exchange.name), exchange)
+        for vhost in vhosts
+        for exchange in list(vhost.exchanges.values())
+    )
+    if call.flag("disable_stats"):
+        return await call.paged(listed, bare_exchange_view)
+    spans = call.spans()
+    return await call.paged(listed, lambda exchange: exchange_view(call.facts, exchange, spans))
 
 
 def one_exchange(call: Call, vhost: bytes, name: bytes) -> Answer:
@@ -98,7 +145,7 @@ def one_exchange(call: Call, vhost: bytes, name: bytes) -> Answer:
     exchange = call.vhost(vhost).exchanges.get(exchange_named(name))
     if exchange is None:
         raise not_found()
-    return call.one(exchange_view(exchange))
+    return call.one({**exchange_view(call.facts, exchange, call.spans()), "incoming": [], "outgoing": []})
 
 
 # --- connections and channels
@@ -136,13 +183,14 @@ async def vhost_connections(call: Call, vhost: bytes) -> Answer:
 
 
 async def _connection_list(call: Call, connections: list[Connection]) -> Answer:
-    listed = [Listed(each.vhost_name, call.facts.connection_name(each), each) for each in connections]
-    return await call.paged(listed, lambda connection: connection_view(call.facts, connection))
+    listed = (Listed(each.vhost_name, call.facts.connection_name(each), each) for each in connections)
+    spans = call.spans()
+    return await call.paged(listed, lambda connection: connection_view(call.facts, connection, spans))
 
 
 def one_connection(call: Call, name: bytes) -> Answer:
     """One connection."""
-    return call.one(connection_view(call.facts, seen_connection(call, name)))
+    return call.one(connection_view(call.facts, seen_connection(call, name), call.spans()))
 
 
 def _seen_channels(call: Call) -> list[Channel]:
@@ -166,16 +214,17 @@ async def connection_channels(call: Call, name: bytes) -> Answer:
 
 
 async def _channel_list(call: Call, channels: list[Channel]) -> Answer:
-    listed = [Listed(each.vhost.name, call.facts.channel_name(each), each) for each in channels]
-    return await call.paged(listed, lambda channel: channel_view(call.facts, channel))
+    listed = (Listed(each.vhost.name, call.facts.channel_name(each), each) for each in channels)
+    spans = call.spans()
+    return await call.paged(listed, lambda channel: channel_view(call.facts, channel, spans))
 
 
 def one_channel(call: Call, name: bytes) -> Answer:
-    """One channel."""
+    """One channel, with its consumers."""
     wanted = shown(name)
     for channel in _seen_channels(call):
         if call.facts.channel_name(channel) == wanted:
-            return call.one(channel_view(call.facts, channel))
+            return call.one(single_channel_view(call.facts, channel, call.spans()))
     raise not_found()
 
 
@@ -185,12 +234,24 @@ def one_channel(call: Call, name: bytes) -> Answer:
 async def vhosts(call: Call) -> Answer:
     """The vhosts that the user may see."""
     listed = [Listed("", vhost.name, vhost) for vhost in call.vhosts()]
-    return await call.paged(listed, lambda vhost: vhost_view(call.facts, vhost))
+    if call.flag("disable_stats"):
+        return await call.paged(listed, lambda vhost: bare_vhost_view(call.facts, vhost))
+    spans, pace = call.spans(), Pace()
+    totals = {each.name: await _counted(each.source, pace) for each in listed}
+    return await call.paged(listed, lambda vhost: vhost_view(call.facts, vhost, totals[vhost.name], spans))
 
 
-def one_vhost(call: Call, name: bytes) -> Answer:
+async def one_vhost(call: Call, name: bytes) -> Answer:
     """One vhost."""
-    return call.one(vhost_view(call.facts, call.vhost(name)))
+    vhost = call.vhost(name)
+    totals = await _counted(vhost, Pace())
+    return call.one(vhost_view(call.facts, vhost, totals, call.spans()))
+
+
+async def _counted(vhost: VHost, pace: Pace) -> Totals:
+    totals = Totals()
+    await pace.walk(totals.add_queues(vhost.queues.values()))
+    return totals
 
 
 # --- policies and limits
@@ -268,28 +329,31 @@ def user_limits(call: Call, name: bytes) -> Answer:
     return as_json([limits_view("user", shown(name), of_user)] if of_user.values else [])
 
 
+_PAST: Final = (*LENGTHS_PAST, *RATES_PAST)
+_DEPTHS: Final = Parameter("enable_queue_totals", "With disable_stats: whether to tell the depths.", "boolean")
+_QUEUES: Final = (*PAGED, *_PAST, BARE, _DEPTHS)
+
 ROUTES: Final = (
-    Route("GET", "/overview", whole_broker, query=COLUMNS),
+    Route("GET", "/overview", whole_broker, query=[*COLUMNS, *_PAST, *NODE_PAST]),
     Route("GET", "/whoami", whoami, query=COLUMNS),
-    Route("GET", "/aliveness-test/{vhost}", aliveness, refusals=[503]),
-    Route("GET", "/health/checks/alarms", alarms, refusals=[503]),
-    Route("GET", "/health/checks/local-alarms", alarms, refusals=[503]),
-    Route("GET", "/queues", queues, query=PAGED),
-    Route("GET", "/queues/detailed", queues, query=PAGED),
-    Route("GET", "/queues/{vhost}", vhost_queues, query=PAGED),
-    Route("GET", "/queues/{vhost}/{queue}", one_queue, query=COLUMNS),
-    Route("GET", "/exchanges", exchanges, query=PAGED),
-    Route("GET", "/exchanges/{vhost}", vhost_exchanges, query=PAGED),
-    Route("GET", "/exchanges/{vhost}/{exchange}", one_exchange, query=COLUMNS),
-    Route("GET", "/connections", connections, query=PAGED),
-    Route("GET", "/vhosts/{vhost}/connections", vhost_connections, query=PAGED),
-    Route("GET", "/connections/{connection}", one_connection, query=COLUMNS),
-    Route("GET", "/connections/{connection}/channels", connection_channels, query=PAGED),
-    Route("GET", "/channels", channels, query=PAGED),
-    Route("GET", "/vhosts/{vhost}/channels", vhost_channels, query=PAGED),
-    Route("GET", "/channels/{channel}", one_channel, query=COLUMNS),
-    Route("GET", "/vhosts", vhosts, query=PAGED),
-    Route("GET", "/vhosts/{vhost}", one_vhost, query=COLUMNS),
+    Route("GET", "/queues", queues, query=_QUEUES),
+    Route("GET", "/queues/detailed", detailed_queues, query=[*PAGED, *_PAST]),
+    Route("GET", "/queues/{vhost}", vhost_queues, query=_QUEUES),
+    Route("GET", "/queues/{vhost}/{queue}", one_queue, query=[*COLUMNS, *_PAST]),
+    Route("GET", "/consumers", consumers, query=COLUMNS),
+    Route("GET", "/consumers/{vhost}", vhost_consumers, query=COLUMNS),
+    Route("GET", "/exchanges", exchanges, query=[*PAGED, *RATES_PAST, BARE]),
+    Route("GET", "/exchanges/{vhost}", vhost_exchanges, query=[*PAGED, *RATES_PAST, BARE]),
+    Route("GET", "/exchanges/{vhost}/{exchange}", one_exchange, query=[*COLUMNS, *RATES_PAST]),
+    Route("GET", "/connections", connections, query=[*PAGED, *DATA_PAST]),
+    Route("GET", "/vhosts/{vhost}/connections", vhost_connections, query=[*PAGED, *DATA_PAST]),
+    Route("GET", "/connections/{connection}", one_connection, query=[*COLUMNS, *DATA_PAST]),
+    Route("GET", "/connections/{connection}/channels", connection_channels, query=[*PAGED, *RATES_PAST]),
+    Route("GET", "/channels", channels, query=[*PAGED, *RATES_PAST]),
+    Route("GET", "/vhosts/{vhost}/channels", vhost_channels, query=[*PAGED, *RATES_PAST]),
+    Route("GET", "/channels/{channel}", one_channel, query=[*COLUMNS, *RATES_PAST]),
+    Route("GET", "/vhosts", vhosts, query=[*PAGED, *_PAST, *DATA_PAST, BARE]),
+    Route("GET", "/vhosts/{vhost}", one_vhost, query=[*COLUMNS, *_PAST, *DATA_PAST]),
     Route("GET", "/policies", policies, query=COLUMNS),
     Route("GET", "/policies/{vhost}", vhost_policies, query=COLUMNS),
     Route("GET", "/policies/{vhost}/{policy}", one_policy, query=COLUMNS),

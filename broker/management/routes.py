@@ -51,6 +51,20 @@ PAGED: Final = (
 )
 
 
+def _past(name: str, about: str) -> tuple[Parameter, Parameter]:
+    return (
+        Parameter(f"{name}_age", f"With {name}_incr: how many seconds of the past of {about} to tell.", "integer"),
+        Parameter(f"{name}_incr", "Seconds between two samples of it; at most 500 samples.", "integer", least=1),
+    )
+
+
+LENGTHS_PAST: Final = _past("lengths", "depths")
+RATES_PAST: Final = _past("msg_rates", "message counters")
+DATA_PAST: Final = _past("data_rates", "octets")
+NODE_PAST: Final = _past("node_stats", "the node, and of what comes and goes")
+BARE: Final = Parameter("disable_stats", "Whether to leave every figure out.", "boolean")
+
+
 class Route(Struct, frozen=True):
     """One method of one path.
 

@@ -2,6 +2,8 @@
 
 from broker.management.facts import Facts
 from broker.management.json_values import Json, json_table
+from broker.management.stats import NO_SPANS, Spans, with_rates
+from broker.metrics.figures import EXCHANGE_FIGURES, VHOST_FIGURES
 from broker.metrics.text import shown
 from broker.metrics.totals import Totals
 from broker.routing.exchange import Exchange
@@ -17,10 +19,8 @@ def exchange_named(name: bytes) -> bytes:
     return b"" if name == DEFAULT_EXCHANGE else name
 
 
-def exchange_view(exchange: Exchange) -> Json:
-    """The row of one exchange; as RabbitMQ's plugin, one that delays messages tells how many wait."""
-    line = delay_line_of(exchange)
-    delayed: Json = {} if line is None else {"messages_delayed": int(line.count)}
+def bare_exchange_view(exchange: Exchange) -> Json:
+    """What an exchange is, without a figure: the row of a list with ``disable_stats``."""
     return {
         "name": shown(exchange.name),
         "vhost": exchange.vhost_name,
@@ -32,15 +32,25 @@ def exchange_view(exchange: Exchange) -> Json:
         "policy": exchange.policy.name,
         "operator_policy": exchange.policy.operator_name,
         "effective_policy_definition": json_table(exchange.policy.definition),
+    }
+
+
+def exchange_view(facts: Facts, exchange: Exchange, spans: Spans = NO_SPANS) -> Json:
+    """The row of one exchange; as RabbitMQ's plugin, one that delays messages tells how many wait."""
+    line, tracks = delay_line_of(exchange), facts.sampler.exchanges
+    counts = (int(exchange.published_in), int(exchange.published_out))
+    samples = facts.samples(tracks, exchange, spans.msg_rates)
+    delayed: Json = {} if line is None else {"messages_delayed": int(line.count)}
+    return {
+        **bare_exchange_view(exchange),
+        "message_stats": with_rates(EXCHANGE_FIGURES.groups["message_stats"], counts, tracks.rates(exchange), samples),
         **delayed,
     }
 
 
-def vhost_view(facts: Facts, vhost: VHost) -> Json:
-    """The row of one vhost, with the messages of all its queues."""
+def bare_vhost_view(facts: Facts, vhost: VHost) -> Json:
+    """What a vhost is, without a figure: the row of a list with ``disable_stats``."""
     queue_type = shown(vhost.default_queue_type)
-    totals = Totals()
-    totals.add_queues(vhost.queues.values())
     return {
         "name": vhost.name,
         "description": vhost.description,
@@ -50,7 +60,26 @@ def vhost_view(facts: Facts, vhost: VHost) -> Json:
         "tracing": False,
         "cluster_state": {facts.node.name: "running"},
         "protected_from_deletion": vhost.is_protected,
-        "messages": totals.ready + totals.unacked,
-        "messages_ready": totals.ready,
-        "messages_unacknowledged": totals.unacked,
+    }
+
+
+def vhost_view(facts: Facts, vhost: VHost, totals: Totals, spans: Spans = NO_SPANS) -> Json:
+    """The row of one vhost.
+
+    Args:
+        facts: The broker.
+        vhost: The vhost.
+        totals: Its queues, counted.
+        spans: The past asked for.
+    """
+    tracks, groups = facts.sampler.vhosts, VHOST_FIGURES.groups
+    sampled, rates = facts.sampler.vhost_counts(vhost.name), tracks.rates(vhost.name)
+    counts = (*sampled, totals.ready, totals.unacked)
+    return {
+        **bare_vhost_view(facts, vhost),
+        **with_rates(groups["lengths"], counts, rates, facts.samples(tracks, vhost.name, spans.lengths)),
+        **with_rates(groups["octets"], counts, rates, facts.samples(tracks, vhost.name, spans.data_rates)),
+        "message_stats": with_rates(
+            groups["message_stats"], counts, rates, facts.samples(tracks, vhost.name, spans.msg_rates)
+        ),
     }

@@ -156,6 +156,8 @@ def summed_metrics(counters: Counters) -> list[Metric]:
     metrics = [counter(f"rabbitmq_channel_{name}", text, value) for name, text, value in channel_rows]
     for kind in ("channel", "queue"):
         metrics += [counter(f"rabbitmq_{kind}_{name}", text, value) for name, text, value in both_rows]
+    text = "Total number of messages published into queues"
+    metrics.append(counter("rabbitmq_queue_messages_published", text, counters.messages_routed))
     metrics.append(
         counter(
             "rabbitmq_connection_incoming_bytes",

@@ -1,7 +1,7 @@
 """Rows of the exposition: a table of names on one side, objects on the other."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
@@ -10,8 +10,7 @@ from prometheus_client.samples import Sample
 
 T = TypeVar("T")
 
-# Samples in one piece of text. 250 take one to two milliseconds, which is how long a scrape holds the loop.
-PIECE: int = 250
+PIECE: Final = 500  # samples in one piece of text: a third of a millisecond
 
 
 class Row(NamedTuple, Generic[T]):
@@ -29,7 +28,7 @@ class Row(NamedTuple, Generic[T]):
     kind: str
     name: str
     help: str
-    read: Callable[[T], int]
+    read: Callable[[T], int | float]
 
 
 class Metrics(Collector):
@@ -74,30 +73,39 @@ def text_of(*collectors: Collector) -> bytes:
 
 
 def row_pieces(
-    prefix: str, rows: Sequence[Row[T]], objects: Sequence[T], labels: Sequence[dict[str, str]]
+    prefix: str, rows: Sequence[Row[T]], objects: Sequence[T], labels_of: Callable[[T], str]
 ) -> Iterator[bytes]:
     """The rows over many objects, in pieces of ``PIECE`` samples. Without objects the names are still there.
+
+    Written by hand: the library takes ten times as long over a row, and 10,000 queues have 150,000 of them.
 
     Args:
         prefix: Before every name: ``rabbitmq_``.
         rows: The metrics.
         objects: What they are read from.
-        labels: The labels of each object.
+        labels_of: The labels of an object, by ``label_text``.
     """
+    labels: list[str] = []
+    for at in range(0, len(objects), PIECE):
+        labels += [labels_of(each) for each in objects[at : at + PIECE]]
+        yield b""
     for row in rows:
         name = prefix + row.name
         sample_name = name + "_total" if row.kind == "counter" else name
+        yield f"# HELP {sample_name} {row.help}\n# TYPE {sample_name} {row.kind}\n".encode()
         read = row.read
-        at = 0
-        while at == 0 or at < len(objects):
-            metric = Metric(name, row.help, row.kind)
-            metric.samples = [
-                Sample(sample_name, of_object, read(each))
-                for each, of_object in zip(objects[at : at + PIECE], labels[at : at + PIECE], strict=True)
-            ]
-            text = text_of(Metrics([metric]))
-            if at > 0:
-                # Help and type stand once, before the first sample of a name: two lines that only the first piece has.
-                text = text.split(b"\n", 2)[2]
-            yield text
-            at += PIECE
+        for at in range(0, len(objects), PIECE):
+            part = zip(objects[at : at + PIECE], labels[at : at + PIECE], strict=True)
+            yield "".join([f"{sample_name}{of_object} {read(each)}\n" for each, of_object in part]).encode()
+
+
+def label_text(labels: dict[str, str]) -> str:
+    """Labels as they stand behind a name: ``{queue="q",vhost="/"}``."""
+    return "{" + ",".join([f'{name}="{escaped(value)}"' for name, value in labels.items()]) + "}"
+
+
+def escaped(value: str) -> str:
+    """A label's value as the text format wants it."""
+    if "\\" in value or '"' in value or "\n" in value:
+        return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return value

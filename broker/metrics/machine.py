@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import shutil
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 # Where Linux tells the limit of a container, version 2 and version 1 of control groups.
 _LIMIT_FILES: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_MOST_THREADS: Final = 4_194_304  # Linux's own limit, where the user has none
 
 
 class MachineFigures(Struct, frozen=True):
@@ -25,6 +27,7 @@ class MachineFigures(Struct, frozen=True):
         thread_count: Threads, workers included.
         disk_free_bytes: Room for this user on the disk of the data directory; -1 if it cannot be read.
         disk_bytes: Size of that disk; -1 if it cannot be read.
+        context_switches: How often the kernel gave the processor to somebody else, of this process's own will or not.
     """
 
     resident_bytes: int
@@ -35,6 +38,7 @@ class MachineFigures(Struct, frozen=True):
     thread_count: int
     disk_free_bytes: int
     disk_bytes: int
+    context_switches: int
 
 
 class Machine:
@@ -43,6 +47,7 @@ class Machine:
     Attributes:
         memory_limit_bytes: What the process may have before the system kills it: the container's limit or all RAM.
         max_files: Most descriptors this process may have open; -1 for no limit.
+        max_threads: Most threads that its user may have, other processes' included.
         started_s: When the process began, seconds since 1970.
     """
 
@@ -52,6 +57,7 @@ class Machine:
         self._malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl and macOS have not
         self.memory_limit_bytes = _memory_limit()
         self.max_files = _max_files()
+        self.max_threads = _max_threads()
         self.started_s = float(self._process.create_time())
 
     def look(self) -> MachineFigures:
@@ -61,10 +67,19 @@ class Machine:
             memory = process.memory_info()
             cpu = process.cpu_times()
             thread_count = int(process.num_threads())
+            switches = process.num_ctx_switches()
         open_files = int(process.num_fds()) if hasattr(process, "num_fds") else -1
         free, total = self.disk()
         return MachineFigures(
-            int(memory.rss), int(memory.vms), float(cpu.user), float(cpu.system), open_files, thread_count, free, total
+            int(memory.rss),
+            int(memory.vms),
+            float(cpu.user),
+            float(cpu.system),
+            open_files,
+            thread_count,
+            free,
+            total,
+            int(switches.voluntary + switches.involuntary),
         )
 
     def resident_bytes(self) -> int:
@@ -108,3 +123,8 @@ def _max_files() -> int:
     except (AttributeError, ValueError, OSError):
         return -1
     return most
+
+
+def _max_threads() -> int:
+    most = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    return _MOST_THREADS if most == resource.RLIM_INFINITY else most

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from broker.metrics.families import Row
+from broker.metrics.families import Row, label_text
 from broker.metrics.peers import ChannelFigures, ConnectionFigures
 
 CHANNEL: Final = "channel_metrics"
@@ -78,3 +78,13 @@ CONNECTION_ROWS: Final[list[Row[ConnectionFigures]]] = [
         lambda connection: connection.channel_count,
     ),
 ]
+
+
+def channel_labels(channel: ChannelFigures) -> str:
+    """The labels of one channel's rows."""
+    return label_text({"channel": channel.name})
+
+
+def connection_labels(connection: ConnectionFigures) -> str:
+    """The labels of one connection's rows."""
+    return label_text({"connection": connection.name})

@@ -1,5 +1,7 @@
 """Connections and channels as the metrics see them; whoever knows the protocol fills these in."""
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 
@@ -48,14 +50,33 @@ class ChannelFigures(Struct, frozen=True):
 
 
 class Peers:
-    """Where the figures of connections come from. Only connections that have finished their handshake count."""
+    """Where the figures of connections come from. Only connections that have finished their handshake count.
 
-    def connections(self) -> list[ConnectionFigures]:
-        """The open connections, as they are now."""
+    Each is read when it is asked for, so that whoever walks over thousands can let the broker work in between; one that
+    has closed meanwhile may still come.
+    """
+
+    def connections(self) -> Iterator[ConnectionFigures]:
+        """The open connections."""
         raise NotImplementedError
 
-    def channels(self) -> list[ChannelFigures]:
-        """The open channels, as they are now."""
+    def channels(self) -> Iterator[ChannelFigures]:
+        """The open channels."""
+        raise NotImplementedError
+
+    def connection_count(self) -> int:
+        """How many connections are open."""
+        raise NotImplementedError
+
+    def octets(self) -> Iterator[tuple[int, str, int, int]]:
+        """Of each open connection: its number, its vhost, octets received and octets sent."""
+        raise NotImplementedError
+
+    def channel_counts(self) -> Iterator[tuple[int, int, tuple[int, int, int]]]:
+        """Of each open channel: number of its connection, its own, and its counters.
+
+        These are publishes (known in confirm mode only, else 0), those of them that were confirmed, and deliveries.
+        """
         raise NotImplementedError
 
     def handshake_count(self) -> int:

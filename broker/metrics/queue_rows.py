@@ -2,18 +2,21 @@
 
 from typing import Final
 
-from broker.metrics.families import Row
+from broker.metrics.families import Row, escaped, label_text
+from broker.metrics.queue_memory import memory_bytes, persistent_count
 from broker.metrics.text import shown
 from broker.queues.queue import Queue
+from broker.vhost.turn import Turn
 
 COARSE: Final = "queue_coarse_metrics"
 CONSUMERS: Final = "queue_consumer_count"
 DEPTH: Final = "queue_metrics"
 DELIVERY: Final = "queue_delivery_metrics"
 EXCHANGE: Final = "queue_exchange_metrics"
+QUEUE_INFO: Final = "queue_info"
 
 # RabbitMQ's name where the figure is the same one. The consumer count is in two families there, and so it is here.
-# Not measured, and so not here: memory, messages in memory, consumer capacity, disk reads and writes.
+# Not measured, and so not here: messages in memory, consumer capacity, disk reads and writes.
 CONSUMER_ROW: Final = Row[Queue](
     CONSUMERS, "gauge", "queue_consumers", "Consumers on a queue", lambda queue: len(queue.consumers)
 )
@@ -114,14 +117,41 @@ def queue_type(queue: Queue) -> str:
 
 
 # A constant: what it says is in its labels.
-INFO_ROW: Final = Row[Queue]("", "gauge", "queue_info", "Queue type and membership", lambda _: 1)
+INFO_ROW: Final = Row[Queue](QUEUE_INFO, "gauge", "queue_info", "Queue type and membership", lambda _: 1)
 
 
-def info_labels(queue: Queue) -> dict[str, str]:
+def info_labels(queue: Queue) -> str:
     """The labels of ``queue_info``."""
-    return {**queue_labels(queue), "queue_type": queue_type(queue), "membership": "leader"}
+    return label_text(
+        {
+            "vhost": queue.vhost_name,
+            "queue": shown(queue.name),
+            "queue_type": queue_type(queue),
+            "membership": "leader",
+        }
+    )
 
 
-def queue_labels(queue: Queue) -> dict[str, str]:
+def queue_labels(queue: Queue) -> str:
     """The labels of one queue's rows."""
-    return {"vhost": queue.vhost_name, "queue": shown(queue.name)}
+    return f'{{vhost="{escaped(queue.vhost_name)}",queue="{escaped(shown(queue.name))}"}}'
+
+
+def store_rows(turn: Turn) -> list[Row[Queue]]:
+    """What the store and the window of memory know of each queue."""
+    return [
+        Row(
+            DEPTH,
+            "gauge",
+            "queue_messages_persistent",
+            "Persistent messages",
+            lambda queue: persistent_count(queue, turn.store),
+        ),
+        Row(
+            DEPTH,
+            "gauge",
+            "queue_process_memory_bytes",
+            "Memory that the messages of a queue take at most",
+            lambda queue: memory_bytes(queue, turn.agenda.window),
+        ),
+    ]

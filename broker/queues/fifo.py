@@ -68,6 +68,13 @@ class FifoReady(Ready):
                 return None
         return self._fresh[self._head]
 
+    def head(self) -> Queued | None:
+        if self._aside:
+            return None
+        if self._returned:
+            return self._returned[-1]
+        return self._fresh[self._head] if self._head < len(self._fresh) else None
+
     def take(self) -> Queued:
         self.count -= 1
         if self._has_returned:

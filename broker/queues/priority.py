@@ -99,6 +99,9 @@ class PriorityReady(Ready):
     def first(self) -> Queued | None:
         return self._highest().first()
 
+    def head(self) -> Queued | None:
+        return self._highest().head()
+
     def take(self) -> Queued:
         self.count -= 1
         return self._highest().take()

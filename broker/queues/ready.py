@@ -43,6 +43,10 @@ class Ready(Overflowing):
         """The message that ``take`` would give, left in place; None if there is none."""
         raise NotImplementedError
 
+    def head(self) -> Queued | None:
+        """The same, but only if it is in memory: no file is read. None also if a file would have to tell."""
+        raise NotImplementedError
+
     def take(self) -> Queued:
         """Remove and return the first message. Only if ``count`` is not 0."""
         raise NotImplementedError

@@ -60,6 +60,8 @@ class Exchange(Destination):
             key, whatever CC and BCC add.
         binding_count: Bindings with this exchange as source.
         had_binding: It has had one at some time; an auto-delete exchange that never had stays.
+        published_in: Messages that clients have published to it.
+        published_out: Places in queues that were found for them.
     """
 
     def __init__(
@@ -83,6 +85,8 @@ class Exchange(Destination):
         self.alternate: bytes = _name_in(traits.arguments)
         self.binding_count: i64 = 0
         self.had_binding: bool = False
+        self.published_in: i64 = 0
+        self.published_out: i64 = 0
         self._bindings: Final[dict[Destination, dict[bytes, Binding]]] = {}
         self._bound_exchanges: Final[dict[Destination, bool]] = {}
 

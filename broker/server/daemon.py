@@ -23,6 +23,7 @@ from broker.server.logs import set_up_logging
 from broker.server.notify import ServiceManager
 from broker.server.password_workers import PasswordWorkers
 from broker.server.resources import ResourceMonitor
+from broker.server.sampling import Sampling
 from broker.server.tls_files import TlsFiles, certificates_of
 from broker.server.web import WebPorts
 from broker.settings.model import OFF, Settings
@@ -83,6 +84,7 @@ class Daemon:
         workers = PasswordWorkers()
         engine.context.logins.checker = workers
         web = WebPorts(settings, engine, tls_files, heart.attend)
+        sampling = Sampling(web.facts.sampler, Machine(settings.data_dir))
         self._catch_signals(tls_files)
         try:
             await self._open(engine, heart, web, tls_files)
@@ -90,6 +92,7 @@ class Daemon:
             reason = f"cannot listen: {error}" if isinstance(error, OSError) else str(error)
             LOG.critical("not started", extra={"reason": reason})
             self._close_ports()
+            await sampling.stop()
             await web.close()
             await workers.stop()
             await heart.stop()
@@ -100,6 +103,7 @@ class Daemon:
         gc.set_threshold(GC_THRESHOLD, 50, 50)
         gc.enable()
         await self._stop_wanted.wait()
+        await sampling.stop()
         return await self._close(engine, heart, web, workers)
 
     async def _open(self, engine: Engine, heart: Heart, web: WebPorts, tls_files: TlsFiles) -> None:

@@ -53,11 +53,14 @@ class WebPorts:
             started_s=engine.context.clock.monotonic_s(),
         )
         self.listeners: list[Listener] = []
-        facts = Facts(engine.context, node, self.listeners, engine.administration, attend)
+        machine = Machine(settings.data_dir)
+        mode = settings.management.rates_mode
+        facts = Facts(engine.context, node, self.listeners, engine.administration, attend, machine, mode)
         facts.configuration = effective_text(settings)
         if not settings.cluster_name:
             facts.take_cluster_name()
         self.facts = facts
+        # A machine of its own for the scraper: it is looked at on another thread.
         scraper = Scraper(engine.turn, facts.peers, node, Machine(settings.data_dir), engine.context.clock)
         self._api = api_app(facts, settings.http.max_body_bytes)
         self._metrics = metrics_app(scraper)

@@ -17,6 +17,7 @@ Interception = Literal["off", "keep", "overwrite"]
 TlsVersion = Literal["1.2", "1.3"]
 ClientCertificate = Literal["none", "optional", "required"]
 LoginFrom = Literal["off", "common_name", "distinguished_name", "subject_alternative_name"]
+RatesMode = Literal["none", "basic", "detailed"]
 NameKind = Literal["dns", "email", "ip", "uri"]
 
 
@@ -228,6 +229,20 @@ class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = True
 
 
+class ManagementSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the HTTP API tells."""
+
+    rates_mode: Annotated[
+        RatesMode,
+        Meta(
+            description=(
+                "Whether counters are read every five seconds, for rates and their past. With none, all rates are "
+                "zero. detailed is the same as basic."
+            )
+        ),
+    ] = "basic"
+
+
 class AuthSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How users prove who they are."""
 
@@ -379,6 +394,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     listeners: ListenersSettings = ListenersSettings()
     amqp: AmqpSettings = AmqpSettings()
     http: HttpSettings = HttpSettings()
+    management: ManagementSettings = ManagementSettings()
     auth: AuthSettings = AuthSettings()
     definitions: DefinitionsSettings = DefinitionsSettings()
     limits: LimitSettings = LimitSettings()

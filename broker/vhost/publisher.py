@@ -190,6 +190,9 @@ class Publisher:
             route.octets, header, body, scanner.is_persistent, self.vhost.agenda.now_ms, scanner.priority, ttl_ms
         )
         self.targets = queues
+        exchange = route.exchange
+        exchange.published_in += 1
+        exchange.published_out += len(queues)
 
     def enqueue(self, message: Message, targets: list[Enqueuer]) -> i64:
         """Push a prepared message: the second half of ``publish``, at commit time for a transaction.

@@ -8,6 +8,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 from yarl import URL
 
+from broker.management.facts import Facts
+
 Http = TestClient[web.Request, web.Application]
 
 
@@ -29,3 +31,9 @@ async def refused(client: Http, method: str, path: str, body: object = None) -> 
     assert status == 400, answer
     assert answer["error"] == "bad_request"
     return str(answer["reason"])
+
+
+def sample(facts: Facts) -> None:
+    """One round of the sampler."""
+    for _ in facts.sampler.round(facts.machine.look()):
+        pass

@@ -30,8 +30,9 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 @pytest.fixture
-def facts(broker: Broker) -> Facts:
-    return Facts(broker.context, broker.node, LISTENERS, broker.administration, lambda: None)
+def facts(broker: Broker, tmp_path: Path) -> Facts:
+    machine = Machine(str(tmp_path))
+    return Facts(broker.context, broker.node, LISTENERS, broker.administration, lambda: None, machine)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from yarl import URL
 from broker.definitions.journal import StoredTopology
 from broker.management.api_app import api_app
 from broker.management.facts import Facts
+from broker.metrics.machine import Machine
 from tests.auth.people import add_user
 from tests.management.asking import Http, basic
 from tests.metrics.scene import Broker, Client
@@ -276,7 +277,8 @@ async def test_every_change_is_audited_with_who_made_it(
 
 async def test_the_server_is_called_after_each_change(broker: Broker) -> None:
     calls: list[int] = []
-    facts = Facts(broker.context, broker.node, [], broker.administration, lambda: calls.append(1))
+    machine = Machine(".")
+    facts = Facts(broker.context, broker.node, [], broker.administration, lambda: calls.append(1), machine)
     async with TestClient(TestServer(api_app(facts)), headers={"Authorization": basic("guest", "guest")}) as client:
         assert await ask(client, "PUT", "/policies/%2F/p", POLICY) == 201
         assert await ask(client, "PUT", "/policies/%2F/p", {}) == reason(

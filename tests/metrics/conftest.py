@@ -18,11 +18,20 @@ class NoPeers(Peers):
         self.open: list[ConnectionFigures] = []
         self.running: list[ChannelFigures] = []
 
-    def connections(self) -> list[ConnectionFigures]:
-        return self.open
+    def connections(self) -> Iterator[ConnectionFigures]:
+        return iter(self.open)
 
-    def channels(self) -> list[ChannelFigures]:
-        return self.running
+    def channels(self) -> Iterator[ChannelFigures]:
+        return iter(self.running)
+
+    def connection_count(self) -> int:
+        return len(self.open)
+
+    def octets(self) -> Iterator[tuple[int, str, int, int]]:
+        return ((at, "/", each.received_bytes, each.sent_bytes) for at, each in enumerate(self.open))
+
+    def channel_counts(self) -> Iterator[tuple[int, int, tuple[int, int, int]]]:
+        return ((at, 1, (0, 0, at)) for at, _ in enumerate(self.running))
 
     def handshake_count(self) -> int:
         return 0

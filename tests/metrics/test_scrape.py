@@ -7,6 +7,7 @@ from broker.metrics.families import PIECE
 from broker.metrics.machine import Machine
 from broker.metrics.peers import ChannelFigures, ConnectionFigures
 from broker.metrics.scrape import Filter, Scraper
+from broker.queues.window import MemoryWindow
 from tests.metrics.conftest import NoPeers
 from tests.metrics.reading import Reading
 from tests.metrics.scene import Broker, Client
@@ -286,3 +287,38 @@ def test_alarms_and_their_limits_are_told(broker: Broker, scraper: Scraper) -> N
     reading = Reading(scraper.per_object())
     assert reading.value("rabbitmq_alarms_memory_used_watermark") == 0
     assert reading.value("rabbitmq_alarms_free_disk_space_watermark") == 1
+
+
+def test_vhosts_and_exchanges_have_their_rows(broker: Broker, scraper: Scraper) -> None:
+    client = Client(broker)
+    client.declare("q")
+    client.publish("q", b"1")
+    client.tell(commands.Queue.Bind(queue="q", exchange="amq.topic", routing_key="#"))
+    reading = detailed(
+        scraper, "vhost_status", "exchange_bindings", "exchange_names", "exchange_metrics", vhosts=("/",)
+    )
+    assert reading.value("rabbitmq_cluster_vhost_status") == 1
+    assert reading.value("rabbitmq_cluster_exchange_bindings", exchange="amq.topic", type="topic", vhost="/") == 1
+    assert reading.value("rabbitmq_cluster_exchange_name", exchange="amq.fanout") == 1
+    assert reading.value("rabbitmq_detailed_exchange_messages_published_total", exchange="", vhost="/") == 1
+    assert reading.value("ponymq_detailed_exchange_messages_routed_total", exchange="", vhost="/") == 1
+
+
+def test_what_the_store_and_the_window_know_of_a_queue_is_told(broker: Broker, scraper: Scraper) -> None:
+    broker.turn.agenda.window = MemoryWindow(queue_bytes=2000)
+    client = Client(broker)
+    client.declare("q", durable=True)
+    for _ in range(3):
+        client.publish("q", b"x" * 1000, persistent=True)
+    client.publish("q", b"")
+    reading = detailed(scraper, "queue_metrics", "queue_info")
+    assert reading.value("rabbitmq_detailed_queue_messages_persistent", queue="q") == 3
+    assert reading.value("rabbitmq_detailed_queue_process_memory_bytes", queue="q") == 2000
+    assert reading.value("rabbitmq_detailed_queue_info", queue="q", queue_type="rabbit_classic_queue") == 1
+    assert Reading(scraper.aggregated()).value("ponymq_window_bytes") == 0  # only queues that can spool count there
+
+
+def test_node_families_have_detailed_names(scraper: Scraper) -> None:
+    reading = detailed(scraper, "node_coarse_metrics")
+    assert reading.value("rabbitmq_detailed_process_resident_memory_bytes") > 1_000_000
+    assert "rabbitmq_process_resident_memory_bytes" not in reading.names

@@ -48,6 +48,7 @@ def compare_with_a_sorted_list(ready: Ready, highest: int, steps: list[tuple[str
         elif kind == "take":
             for _ in range(min(value, len(model))):
                 model.sort()
+                assert ready.head() is ready.first()
                 first = ready.first()
                 taken = ready.take()
                 assert first is taken
@@ -64,6 +65,7 @@ def compare_with_a_sorted_list(ready: Ready, highest: int, steps: list[tuple[str
         assert rank(ready.take()) == model.pop(0)
     assert ready.count == 0
     assert ready.first() is None
+    assert ready.head() is None
 
 
 @given(steps=st.lists(STEP, max_size=60))

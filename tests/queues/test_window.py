@@ -63,11 +63,30 @@ def test_spooling_line_is_a_list(spool: Spool, steps: list[tuple[str, int]], win
             line.clear()
             model.clear()
             assert window.used == 0
+        head = line.head()
+        assert head is None or head.position == model[0]
         first = line.first()
         assert (None if first is None else first.position) == (model[0] if model else None)
         assert line.count == len(model)
     assert [line.take().position for _ in range(len(model))] == model
     assert window.used == 0
+
+
+def test_head_of_a_long_line_is_told_without_reading_a_file(spool: Spool) -> None:
+    line = FifoReady(MemoryWindow(10 * (MESSAGE_OVERHEAD + 105), 1 << 30), SpooledLine(spool, QUEUE))
+    for position in range(1, 101):
+        line.push(queued(position))
+    line.spool()
+    seen = 0
+    while line.count > 0:
+        spooled = spool.octets
+        head = line.head()
+        assert spool.octets == spooled
+        taken = line.take()
+        if head is not None:
+            assert head is taken
+            seen += 1
+    assert 0 < seen < 100
 
 
 def test_long_line_keeps_no_more_than_its_window_in_memory(spool: Spool) -> None:

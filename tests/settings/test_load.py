@@ -62,6 +62,7 @@ def test_every_setting_is_reached_from_the_environment_by_its_name(key: str) -> 
         text, value = "ann, bob", ("ann", "bob")
     else:
         choices = {"log.level": "error", "log.format": "json", "amqp.version": "3.10.8"}
+        choices["management.rates_mode"] = "none"
         choices["auth.new_passwords"] = "rabbit_password_hashing_sha256"
         text = value = "keep" if key.startswith("interceptors.") else choices.get(key, "other")
     settings = load_settings(None, {setting.environment_name: text}, {})

@@ -385,3 +385,18 @@ def test_message_keeps_its_properties_and_its_place(scene: Scene) -> None:
     for priority in (0, 9, 4, 9, 200):
         scene.publish("", "q", str(priority).encode(), priority=priority)
     assert bodies(queue) == [b"9", b"9", b"200", b"4", b"0"]
+
+
+# --- what an exchange counts
+
+
+def test_exchange_counts_what_came_in_and_the_queues_it_went_to(scene: Scene) -> None:
+    exchange = scene.exchange(b"x", b"fanout")
+    for name in (b"a", b"b"):
+        scene.vhost.bind(exchange, scene.queue(name), b"", {})
+    scene.publish("x", "k")
+    scene.publish("x", "k")
+    assert (exchange.published_in, exchange.published_out) == (2, 4)
+    nowhere = scene.exchange(b"y", b"direct")
+    scene.publish("y", "k")
+    assert (nowhere.published_in, nowhere.published_out) == (1, 0)
