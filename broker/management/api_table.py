@@ -6,6 +6,7 @@ from broker.management import (
     account_changes,
     account_resources,
     bindings,
+    log_paths,
     messages,
     peer_changes,
     policy_changes,
@@ -26,6 +27,7 @@ TABLE: Final = RouteTable(
             *policy_changes.ROUTES,
             *account_resources.ROUTES,
             *account_changes.ROUTES,
+            *log_paths.ROUTES,
         )
     ).routes
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from broker.management.listener import Listener
+from broker.management.log_ring import LogRing
 from broker.management.peers import ProtocolPeers
 from broker.metrics.node import Node
 from broker.metrics.rates import Rates
@@ -23,6 +24,7 @@ class Facts:
         peers: Its connections and channels.
         administration: Changes users, vhosts and permissions.
         rates: Remembers counters between two looks.
+        log: The last lines of the log; empty until somebody fills it.
         attend: To be called after a turn: sees to what it left undone.
     """
 
@@ -42,6 +44,7 @@ class Facts:
         self.administration = administration
         self.rates = Rates(context.clock)
         self.attend = attend
+        self.log = LogRing()
 
     @contextmanager
     def turn(self) -> Iterator[None]:

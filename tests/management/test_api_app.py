@@ -123,17 +123,6 @@ async def test_a_mistake_of_ours_is_a_500_that_tells_nothing(
     assert "request failed" in caplog.text
 
 
-async def test_root_is_a_page_that_says_where_things_are(api: Http) -> None:
-    async with api.get("/") as response:
-        assert response.content_type == "text/html"
-        text = await response.text()
-    assert "/api/overview" in text
-    assert "15692" in text
-    assert "no web console yet" in text
-    assert response.headers["Server"] == "PonyMQ"
-    assert response.headers["X-Content-Type-Options"] == "nosniff"
-
-
 # --- overview and checks
 
 

@@ -1,0 +1,24 @@
+// Why a queue grows or rests, in the broker's own words.
+
+import { to } from "./router.js";
+import { h } from "./view.js";
+
+/** The sentences of `ponymq_why`, each with the connections to look at; nothing if the API says nothing. */
+export function reasons(why) {
+  if (!why?.reasons?.length) return null;
+  return h(
+    "ul",
+    { class: "reasons" },
+    why.reasons.map(({ code, text, connections }) =>
+      h("li", { key: code }, text, connections?.length ? [" ", connections.map((name) => h("a", { class: "chip", href: to("connections", name), key: name }, name))] : null),
+    ),
+  );
+}
+
+const KINDS = { growing: "warn", stuck: "bad", blocked: "bad", draining: "good", flowing: "good", running: "good" };
+
+/** The state of a queue as a badge. */
+export function stateBadge(queue) {
+  const state = queue.ponymq_why?.state ?? queue.state;
+  return state ? h("span", { class: `badge ${KINDS[state] ?? ""}` }, state) : null;
+}
