@@ -195,12 +195,22 @@ async def test_a_user_who_loses_the_tag_is_out_at_once(broker: Broker, browser: 
 # --- what others cannot do
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "DELETE"])
-async def test_the_cookie_alone_is_worth_nothing(broker: Broker, browser: Http, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/vhosts"),
+        ("HEAD", "/vhosts"),
+        ("PUT", "/vhosts/new"),
+        ("POST", "/vhosts/other/deletion/protection"),
+        ("DELETE", "/vhosts/other"),
+    ],
+)
+async def test_the_cookie_alone_is_worth_nothing(broker: Broker, browser: Http, method: str, path: str) -> None:
     await log_in(browser)
-    async with browser.request(method, "/api/vhosts/new", data="{}") as response:
+    async with browser.request(method, f"/api{path}", data="{}") as response:
         assert response.status == 401
-    assert "new" not in broker.turn.vhosts
+    assert list(broker.turn.vhosts) == ["/", "other"]
+    assert not broker.turn.vhosts["other"].is_protected
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Requested-With": "XMLHttpRequest"}])
