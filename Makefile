@@ -95,6 +95,7 @@ hygiene: $(VENV)/.compiler-installed  ## say where mypyc falls back to generic c
 	@env -u PYTHONPATH $(PYTHON) -m benchmarks.hygiene
 
 compile: $(COMPILED)/.stamp  ## build the compiled package in build/compiled
+	@cp -R broker/management/console $(COMPILED)/broker/management/  # plain files: no reason to compile anew
 
 clean:  ## remove builds and caches; .venv and data stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
