@@ -1,4 +1,4 @@
-"""Management: the HTTP doors of the broker, for people and tools: the HTTP API and the metrics.
+"""Management: the HTTP doors of the broker, for people and tools: the HTTP API, the web console and the metrics.
 
 Paths, field names, status codes and error bodies are RabbitMQ's, so that its tools work unchanged. This room turns
 objects of the data plane into JSON. It changes users, vhosts and permissions, policies, limits and the default queue

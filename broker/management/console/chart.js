@@ -56,7 +56,8 @@ function show(figure, spec) {
           onkeydown: step,
         },
         steps(top).map((value) => h("line", { class: "grid", x1: 0, x2: WIDTH, y1: y(value), y2: y(value) })),
-        spec.series.map(({ points }, i) => line(points, i, start, x, y)),
+        // The first one last, so that it is above the others.
+        spec.series.map(({ points }, i) => line(points, i, start, x, y)).toReversed(),
         at !== null && h("line", { class: "cursor", x1: x(at), x2: x(at), y1: 0, y2: HEIGHT }),
       ),
       isEmpty && h("p", { class: "plot-empty" }, "Collecting…"),

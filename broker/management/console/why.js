@@ -3,19 +3,19 @@
 import { to } from "./router.js";
 import { h } from "./view.js";
 
-/** The sentences of `ponymq_why`, each with the connections to look at; nothing if the API says nothing. */
-export function reasons(why) {
+/** The first sentences of `ponymq_why`, each with the connections to look at; nothing if the API says nothing. */
+export function reasons(why, most = Infinity) {
   if (!why?.reasons?.length) return null;
   return h(
     "ul",
     { class: "reasons" },
-    why.reasons.map(({ code, text, connections }) =>
+    why.reasons.slice(0, most).map(({ code, text, connections }) =>
       h("li", { key: code }, text, connections?.length ? [" ", connections.map((name) => h("a", { class: "chip", href: to("connections", name), key: name }, name))] : null),
     ),
   );
 }
 
-const KINDS = { growing: "warn", stuck: "bad", blocked: "bad", draining: "good", flowing: "good", running: "good" };
+const KINDS = { blocked: "bad", growing: "warn", draining: "good", steady: "good", running: "good" };
 
 /** The state of a queue as a badge. */
 export function stateBadge(queue) {

@@ -110,7 +110,7 @@ function card(queue) {
     { class: "panel", key: `${queue.vhost} ${queue.name}` },
     h("h3", {}, h("a", { href: to("queues", queue.vhost, queue.name) }, queue.name), h("span", { class: "muted" }, ` in ${queue.vhost}`)),
     h("p", {}, h("b", {}, count(queue.messages, "message")), `, ${count(queue.consumers, "consumer")}`),
-    reasons(queue.ponymq_why),
+    reasons(queue.ponymq_why, 1),
   );
 }
 
@@ -119,6 +119,7 @@ function about(facts) {
     "footer",
     { class: "about" },
     h("p", { class: "muted" }, `${facts.product_name} ${facts.product_version} · cluster ${facts.cluster_name}`, facts.node ? ` · node ${facts.node}` : "", ` · ${facts.erlang_version}`),
+    h("p", { class: "muted" }, h("a", { href: "api/index.html" }, "Every path of the HTTP API")),
     facts.listeners && h("ul", { class: "chips" }, facts.listeners.map((each) => h("li", {}, h("b", {}, each.protocol), ` ${each.ip_address}:${each.port}`))),
   );
 }

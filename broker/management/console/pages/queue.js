@@ -91,7 +91,7 @@ export function queue({ app, vhost, name }) {
   return { title: name, hasHead: true, load, view, isLoaded: () => row !== null };
 }
 
-const headline = (state) => ({ idle: "Why it is idle", growing: "Why it grows", draining: "Why it shrinks", empty: "Why it is empty" })[state] ?? "How it is doing";
+const headline = (state) => ({ blocked: "Why it takes nothing", growing: "Why it grows", draining: "Why it shrinks", idle: "Why it is idle" })[state] ?? "How it is doing";
 
 function tiles(row) {
   const stats = row.message_stats ?? {};
