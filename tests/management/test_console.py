@@ -21,6 +21,7 @@ from tests.metrics.scene import Broker
 OURS = {"X-Requested-With": "PonyMQ"}
 SESSION = "/api/ponymq/session"
 MODULES = sorted(str(path.relative_to(DIRECTORY)) for path in DIRECTORY.rglob("*.js"))
+STYLES = sorted(path.name for path in DIRECTORY.glob("*.css"))
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ async def test_the_root_is_the_console_and_tells_browsers_to_load_nothing_else(a
 @pytest.mark.parametrize(
     ("path", "content_type"),
     [
-        ("/style.css", "text/css; charset=utf-8"),
+        ("/theme.css", "text/css; charset=utf-8"),
         ("/app.js", "text/javascript; charset=utf-8"),
         ("/pages/queue.js", "text/javascript; charset=utf-8"),
         ("/icon.svg", "image/svg+xml"),
@@ -82,7 +83,7 @@ async def test_a_file_that_the_browser_has_is_not_sent_again(api: Http) -> None:
     async with api.get("/app.js", headers={"If-None-Match": etag}) as response:
         assert response.status == 304
         assert await response.read() == b""
-    async with api.get("/style.css", headers={"If-None-Match": etag}) as response:
+    async with api.get("/theme.css", headers={"If-None-Match": etag}) as response:
         assert response.status == 200
 
 
@@ -113,9 +114,10 @@ def test_every_module_is_announced_so_that_the_browser_need_not_find_them_one_by
     assert ["app.js", *announced] == ["app.js", *(name for name in MODULES if name != "app.js")]
 
 
-@pytest.mark.parametrize("name", [*MODULES, "index.html", "style.css"])
+@pytest.mark.parametrize("name", [*MODULES, *STYLES, "index.html"])
 def test_a_file_asks_nobody_else_and_makes_no_html_of_texts(name: str) -> None:
     text = (DIRECTORY / name).read_text()
+    assert max(map(len, text.splitlines())) <= 120
     elsewhere = re.findall(r"https?://[^'\" )]+", text)
     assert set(elsewhere) <= {"http://www.w3.org/2000/svg"}
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text)

@@ -46,7 +46,13 @@ export const post = (where, body = {}) => ask("POST", where, body);
 export const remove = (where, headers = {}) => ask("DELETE", where, undefined, undefined, headers);
 
 async function ask(method, where, body, signal, headers = {}) {
-  const options = { method, signal, headers: { ...HEADERS, ...headers }, credentials: "same-origin", cache: "no-store" };
+  const options = {
+    method,
+    signal,
+    headers: { ...HEADERS, ...headers },
+    credentials: "same-origin",
+    cache: "no-store",
+  };
   if (body !== undefined) {
     options.body = JSON.stringify(body);
     options.headers["Content-Type"] = "application/json";

@@ -26,7 +26,10 @@ class App {
       this.open();
       document.getElementById("content")?.focus({ preventScroll: true }); // so that the next Tab is on the new page
     });
-    sessionEnd.addEventListener("end", () => this.me && this.askLogin("Your session has ended. Log in again to go on."));
+    sessionEnd.addEventListener(
+      "end",
+      () => this.me && this.askLogin("Your session has ended. Log in again to go on."),
+    );
     changes.addEventListener("change", ({ detail }) => (detail === "vhost" ? this.open() : this.draw()));
     try {
       if ((await get("ponymq/session")).is_open) await this.enter();
@@ -132,7 +135,12 @@ class App {
 }
 
 function lost() {
-  return h("div", { class: "empty" }, h("p", {}, "There is no such page."), h("a", { href: "#/" }, "Go to the overview"));
+  return h(
+    "div",
+    { class: "empty" },
+    h("p", {}, "There is no such page."),
+    h("a", { href: "#/" }, "Go to the overview"),
+  );
 }
 
 applyTheme();

@@ -7,26 +7,41 @@ export const exchangeId = (name) => `exchange:${name}`;
 export const queueId = (name) => `queue:${name}`;
 const destinationId = ({ destination, destination_type: kind }) => `${kind}:${destination}`;
 
-/** Nodes and edges of these bindings; several bindings between the same two are one edge. Addresses come from `href`. */
+/** Nodes and edges of these bindings; several between the same two are one edge. Addresses come from `href`. */
 export function pictureOf(bindings, { vhost, exchanges = [], queues = [], href }) {
   const nodes = new Map();
   const details = new Map([
     ...exchanges.map((each) => [exchangeId(each.name), each.type]),
-    ...queues.map((each) => [queueId(each.name), `${short(each.messages)} messages, ${count(each.consumers, "consumer")}`]),
+    ...queues.map((each) => [
+      queueId(each.name),
+      `${short(each.messages)} messages, ${count(each.consumers, "consumer")}`,
+    ]),
   ]);
   const add = (id, kind, name) =>
-    nodes.set(id, { id, kind, text: name || "(default exchange)", detail: details.get(id) ?? kind, href: (href ?? page)(kind, vhost, name) });
+    nodes.set(id, {
+      id,
+      kind,
+      text: name || "(default exchange)",
+      detail: details.get(id) ?? kind,
+      href: (href ?? page)(kind, vhost, name),
+    });
   const edges = new Map();
   for (const binding of bindings) {
     const from = exchangeId(binding.source);
-    const to = destinationId(binding);
+    const end = destinationId(binding);
     add(from, "exchange", binding.source);
-    add(to, binding.destination_type, binding.destination);
-    const edge = edges.get(`${from}>${to}`) ?? { from, to, keys: [] };
+    add(end, binding.destination_type, binding.destination);
+    const edge = edges.get(`${from}>${end}`) ?? { from, to: end, keys: [] };
     edge.keys.push(binding.routing_key || (Object.keys(binding.arguments ?? {}).length ? "headers" : "(no key)"));
-    edges.set(`${from}>${to}`, edge);
+    edges.set(`${from}>${end}`, edge);
   }
-  return { nodes: [...nodes.values()], edges: [...edges.values()].map(({ keys, ...edge }) => ({ ...edge, text: keys.length > 3 ? `${keys.length} bindings` : keys.join(", ") })) };
+  return {
+    nodes: [...nodes.values()],
+    edges: [...edges.values()].map(({ keys, ...edge }) => ({
+      ...edge,
+      text: keys.length > 3 ? `${keys.length} bindings` : keys.join(", "),
+    })),
+  };
 }
 
 function page(kind, vhost, name) {

@@ -30,7 +30,10 @@ function show(figure, spec) {
   // A broker or a page that is young has little to show: what there is fills the width.
   const start = end - 1000 * Math.min(spec.span, Math.max(SHORTEST_S, (end - first) / 1000));
   const at = figure.cursor === undefined ? null : start + figure.cursor * (end - start);
-  const top = niceTop(Math.max(0, ...spec.series.flatMap(({ points }) => points.map(([ms, value]) => (ms < start ? 0 : value ?? 0)))), spec.whole);
+  const top = niceTop(
+    Math.max(0, ...spec.series.flatMap(({ points }) => points.map(([ms, value]) => (ms < start ? 0 : (value ?? 0))))),
+    spec.whole,
+  );
   const x = (ms) => ((ms - start) / (end - start)) * WIDTH;
   const y = (value) => HEIGHT - (value / top) * HEIGHT;
   const values = spec.series.map(({ points }) => valueAt(points, at));
@@ -41,7 +44,11 @@ function show(figure, spec) {
     h(
       "div",
       { class: "plot" },
-      h("div", { class: "y-axis", "aria-hidden": "true" }, steps(top).map((value) => h("span", {}, spec.unit(value)))),
+      h(
+        "div",
+        { class: "y-axis", "aria-hidden": "true" },
+        steps(top).map((value) => h("span", {}, spec.unit(value))),
+      ),
       h(
         "svg",
         {
@@ -61,13 +68,23 @@ function show(figure, spec) {
         at !== null && h("line", { class: "cursor", x1: x(at), x2: x(at), y1: 0, y2: HEIGHT }),
       ),
       isEmpty && h("p", { class: "plot-empty" }, "Collecting…"),
-      h("div", { class: "x-axis", "aria-hidden": "true" }, [0, 0.5, 1].map((part) => h("span", {}, clock(start + part * (end - start))))),
+      h(
+        "div",
+        { class: "x-axis", "aria-hidden": "true" },
+        [0, 0.5, 1].map((part) => h("span", {}, clock(start + part * (end - start)))),
+      ),
     ),
     h(
       "ul",
       { class: "legend" },
       spec.series.map(({ label }, i) =>
-        h("li", { class: `series-${i + 1}` }, h("span", { class: "swatch" }), h("span", {}, label), h("b", {}, values[i] === null ? "–" : spec.unit(values[i]))),
+        h(
+          "li",
+          { class: `series-${i + 1}` },
+          h("span", { class: "swatch" }),
+          h("span", {}, label),
+          h("b", {}, values[i] === null ? "–" : spec.unit(values[i])),
+        ),
       ),
     ),
   );
@@ -94,7 +111,9 @@ function line(points, index, start, x, y) {
   return h(
     "g",
     { class: `series-${index + 1}` },
-    index === 0 && !hasGap && h("path", { class: "area", d: `${path}L${last.toFixed(1)} ${HEIGHT}L${first.toFixed(1)} ${HEIGHT}Z` }),
+    index === 0 &&
+      !hasGap &&
+      h("path", { class: "area", d: `${path}L${last.toFixed(1)} ${HEIGHT}L${first.toFixed(1)} ${HEIGHT}Z` }),
     h("path", { class: "line", d: path }),
   );
 }
@@ -122,21 +141,21 @@ function steps(top) {
 
 function follow(event) {
   const box = event.currentTarget.getBoundingClientRect();
-  point(event.currentTarget, (event.clientX - box.left) / box.width);
+  pointAt(event.currentTarget, (event.clientX - box.left) / box.width);
 }
 
 function leave(event) {
-  point(event.currentTarget, undefined);
+  pointAt(event.currentTarget, undefined);
 }
 
 function step(event) {
   const by = { ArrowLeft: -0.02, ArrowRight: 0.02, Home: -1, End: 1 }[event.key];
   if (by === undefined) return;
   event.preventDefault();
-  point(event.currentTarget, (event.currentTarget.closest("figure").cursor ?? 1) + by);
+  pointAt(event.currentTarget, (event.currentTarget.closest("figure").cursor ?? 1) + by);
 }
 
-function point(svg, cursor) {
+function pointAt(svg, cursor) {
   const figure = svg.closest("figure");
   figure.cursor = cursor === undefined ? undefined : Math.min(1, Math.max(0, cursor));
   show(figure, figure.spec);

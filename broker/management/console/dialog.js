@@ -51,7 +51,12 @@ export function ask({ title, body, action, isDangerous = false, submit }) {
           h("h2", {}, title),
           h("div", { class: "fields" }, typeof body === "function" ? body(draw) : body),
           h("p", { class: "problem", role: "alert" }, problem),
-          h("div", { class: "buttons" }, h("button", { type: "button", onclick: cancel }, "Cancel"), h("button", { type: "submit", class: isDangerous ? "danger" : "primary", disabled: isBusy }, action)),
+          h(
+            "div",
+            { class: "buttons" },
+            h("button", { type: "button", onclick: cancel }, "Cancel"),
+            h("button", { type: "submit", class: isDangerous ? "danger" : "primary", disabled: isBusy }, action),
+          ),
         ),
       );
     dialog.addEventListener("close", () => {
@@ -75,6 +80,9 @@ export function confirm({ title, text, action, word, submit }) {
     if (word !== undefined && data.get("word") !== word) throw new InputError("That is not the name.");
     await submit(data);
   };
-  const body = [h("p", {}, text), word !== undefined && field({ label: ["Type ", h("code", {}, word), " to go on"], name: "word", isRequired: true })];
+  const body = [
+    h("p", {}, text),
+    word !== undefined && field({ label: ["Type ", h("code", {}, word), " to go on"], name: "word", isRequired: true }),
+  ];
   return ask({ title, body, action, isDangerous: true, submit: check });
 }

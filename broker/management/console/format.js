@@ -3,7 +3,12 @@
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 const SMALL = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const CLOCK = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
+});
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", hour12: false });
 const TWO_DIGITS = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 const BYTES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -18,7 +23,9 @@ export const short = (value) =>
 /** 1,234/s; 0.4/s; 0/s */
 export function rate(value) {
   if (!Number.isFinite(value)) return "–";
-  return `${Math.abs(value) < 10 ? TWO_DIGITS.format(value) : Math.abs(value) < 10_000 ? WHOLE.format(value) : SHORT.format(value)}/s`;
+  const size = Math.abs(value);
+  const format = size < 10 ? TWO_DIGITS : size < 10_000 ? WHOLE : SHORT;
+  return `${format.format(value)}/s`;
 }
 
 /** 1.5 MiB */
@@ -40,7 +47,12 @@ export function duration(seconds) {
   if (!Number.isFinite(seconds)) return "–";
   let rest = Math.max(0, Math.round(seconds));
   const parts = [];
-  for (const [unit, length] of [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]]) {
+  for (const [unit, length] of [
+    ["d", 86_400],
+    ["h", 3_600],
+    ["min", 60],
+    ["s", 1],
+  ]) {
     if (rest >= length || (unit === "s" && parts.length === 0)) {
       parts.push(`${Math.floor(rest / length)} ${unit}`);
       rest %= length;
@@ -66,4 +78,5 @@ export const moment = (ms) => MOMENT.format(ms);
 export const count = (number, noun) => `${whole(number)} ${noun}${number === 1 ? "" : "s"}`;
 
 /** A value of a table of arguments. */
-export const argument = (value) => (typeof value === "object" && value !== null ? JSON.stringify(value) : String(value));
+export const argument = (value) =>
+  typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);

@@ -6,8 +6,19 @@ import { prefer, preference } from "./preferences.js";
 import { go, place } from "./router.js";
 import { h } from "./view.js";
 
-const INTERVALS = [[1, "every second"], [2, "every 2 s"], [5, "every 5 s"], [10, "every 10 s"], [30, "every 30 s"], [0, "paused"]];
-const THEMES = [["system", "Colours: system"], ["light", "Colours: light"], ["dark", "Colours: dark"]];
+const INTERVALS = [
+  [1, "every second"],
+  [2, "every 2 s"],
+  [5, "every 5 s"],
+  [10, "every 10 s"],
+  [30, "every 30 s"],
+  [0, "paused"],
+];
+const THEMES = [
+  ["system", "Colours: system"],
+  ["light", "Colours: light"],
+  ["dark", "Colours: dark"],
+];
 
 /** The whole document of somebody who is logged in. */
 export function frame(app) {
@@ -24,7 +35,18 @@ export function frame(app) {
       h(
         "header",
         { class: "top" },
-        h("button", { type: "button", class: "menu-button", "aria-expanded": String(app.isMenuOpen), "aria-controls": "menu", "aria-label": "Menu", onclick: toggle }, icon("menu")),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "menu-button",
+            "aria-expanded": String(app.isMenuOpen),
+            "aria-controls": "menu",
+            "aria-label": "Menu",
+            onclick: toggle,
+          },
+          icon("menu"),
+        ),
         h("a", { class: "brand", href: "#/" }, mark(), h("span", {}, "PonyMQ")),
         vhostSelector(app),
       ),
@@ -56,7 +78,12 @@ function vhostSelector(app) {
     "label",
     { class: "vhost" },
     h("span", { class: "muted" }, "vhost"),
-    h("select", { value: preference("vhost"), onchange: choose, "aria-label": "Virtual host" }, h("option", { value: "" }, "all"), app.vhosts.map((name) => h("option", { value: name, selected: name === preference("vhost") }, name))),
+    h(
+      "select",
+      { value: preference("vhost"), onchange: choose, "aria-label": "Virtual host" },
+      h("option", { value: "" }, "all"),
+      app.vhosts.map((name) => h("option", { value: name, selected: name === preference("vhost") }, name)),
+    ),
   );
 }
 
@@ -75,7 +102,18 @@ function menu(app) {
           {},
           entries
             .filter(([, , right]) => !right || app[right])
-            .map(([name, text]) => h("li", {}, h("a", { href: name === "overview" ? "#/" : `#/${name}`, "aria-current": name === current ? "page" : null }, icon(name), text))),
+            .map(([name, text]) =>
+              h(
+                "li",
+                {},
+                h(
+                  "a",
+                  { href: name === "overview" ? "#/" : `#/${name}`, "aria-current": name === current ? "page" : null },
+                  icon(name),
+                  text,
+                ),
+              ),
+            ),
         ),
       ),
     ),
@@ -84,7 +122,12 @@ function menu(app) {
       { class: "menu-foot" },
       choice("Ask the broker", INTERVALS, "interval", Number),
       choice("Colours", THEMES, "theme", String),
-      h("p", { class: "who" }, h("span", {}, h("b", {}, app.me.name), h("span", { class: "muted" }, app.me.tags.join(", "))), h("button", { type: "button", onclick: () => app.logOut() }, "Log out")),
+      h(
+        "p",
+        { class: "who" },
+        h("span", {}, h("b", {}, app.me.name), h("span", { class: "muted" }, app.me.tags.join(", "))),
+        h("button", { type: "button", onclick: () => app.logOut() }, "Log out"),
+      ),
     ),
   );
 }
@@ -92,12 +135,26 @@ function menu(app) {
 function choice(label, options, name, type) {
   const now = preference(name);
   const choose = (event) => prefer(name, type(event.target.value));
-  return h("select", { "aria-label": label, onchange: choose }, options.map(([value, text]) => h("option", { value, selected: value === now }, name === "interval" && value ? `Refresh ${text}` : name === "interval" ? "Refresh paused" : text)));
+  return h(
+    "select",
+    { "aria-label": label, onchange: choose },
+    options.map(([value, text]) =>
+      h(
+        "option",
+        { value, selected: value === now },
+        name === "interval" && value ? `Refresh ${text}` : name === "interval" ? "Refresh paused" : text,
+      ),
+    ),
+  );
 }
 
 function silence(app) {
   if (!app.problem || app.problem.status !== 0) return null;
-  return h("p", { class: "banner bad", role: "alert", key: "silence" }, "The broker does not answer. What you see is from before; it is asked again and again.");
+  return h(
+    "p",
+    { class: "banner bad", role: "alert", key: "silence" },
+    "The broker does not answer. What you see is from before; it is asked again and again.",
+  );
 }
 
 function problem(app) {
@@ -106,6 +163,10 @@ function problem(app) {
     "div",
     { class: "empty", key: "problem" },
     h("p", {}, isGone ? "It is not there, or not any more." : app.problem.message),
-    h("button", { type: "button", onclick: () => (isGone ? go("#/") : app.refresh()) }, isGone ? "Go to the overview" : "Try again"),
+    h(
+      "button",
+      { type: "button", onclick: () => (isGone ? go("#/") : app.refresh()) },
+      isGone ? "Go to the overview" : "Try again",
+    ),
   );
 }

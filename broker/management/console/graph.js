@@ -49,7 +49,7 @@ function show(box, spec) {
     box.fitted = box.clientWidth;
     box.look = whole(box, picture);
   }
-  const texts = new Map(spec.nodes.map((node) => [node.id, node]));
+  const texts = new Map(spec.nodes.map((each) => [each.id, each]));
   const isNear = (edge) => edge.from === spec.focus || edge.to === spec.focus;
   const { x, y, scale } = box.look;
   const zoom = (factor) => () => {
@@ -64,13 +64,29 @@ function show(box, spec) {
     box,
     h(
       "svg",
-      { role: "group", "aria-label": spec.label, style: { height: `${heightOf(box, picture)}px` }, onpointerdown: grab(box, spec), onwheel: (event) => wheel(event, box, spec) },
+      {
+        role: "group",
+        "aria-label": spec.label,
+        style: { height: `${heightOf(box, picture)}px` },
+        onpointerdown: grab(box, spec),
+        onwheel: (event) => wheel(event, box, spec),
+      },
       h(
         "g",
         { transform: `translate(${x} ${y}) scale(${scale})` },
-        picture.edges.map((edge) => h("path", { key: `${edge.from}>${edge.to}`, class: isNear(edge) ? "edge near" : "edge", d: edge.path }, h("title", {}, edge.text))),
+        picture.edges.map((edge) =>
+          h(
+            "path",
+            { key: `${edge.from}>${edge.to}`, class: isNear(edge) ? "edge near" : "edge", d: edge.path },
+            h("title", {}, edge.text),
+          ),
+        ),
         labelled(picture.edges, size, isNear).map((edge) =>
-          h("text", { key: `text ${edge.from}>${edge.to}`, class: "edge-text", x: edge.middle[0], y: edge.middle[1] - 8 }, cut(edge.text, 20)),
+          h(
+            "text",
+            { key: `text ${edge.from}>${edge.to}`, class: "edge-text", x: edge.middle[0], y: edge.middle[1] - 8 },
+            cut(edge.text, 20),
+          ),
         ),
         picture.nodes.map((each) => node(texts.get(each.id), each, size, spec.focus)),
       ),
@@ -94,11 +110,21 @@ function labelled(edges, size, isNear) {
 function node({ kind, text, detail, href }, { id, x, y }, size, focus) {
   return h(
     "a",
-    { key: id, href, class: `node-link ${kind}${id === focus ? " focus" : ""}`, transform: `translate(${x} ${y})`, "aria-label": `${kind} ${text}, ${detail}` },
+    {
+      key: id,
+      href,
+      class: `node-link ${kind}${id === focus ? " focus" : ""}`,
+      transform: `translate(${x} ${y})`,
+      "aria-label": `${kind} ${text}, ${detail}`,
+    },
     h("title", {}, text),
     h("rect", { width: size.node, height: NODE_HEIGHT, rx: kind === "exchange" ? NODE_HEIGHT / 2 : 8 }),
     h("text", { class: "node-text", x: kind === "exchange" ? 20 : 14, y: 20 }, cut(text, Math.floor(size.node / 8.8))),
-    h("text", { class: "node-detail", x: kind === "exchange" ? 20 : 14, y: 36 }, cut(detail, Math.floor(size.node / 7))),
+    h(
+      "text",
+      { class: "node-detail", x: kind === "exchange" ? 20 : 14, y: 36 },
+      cut(detail, Math.floor(size.node / 7)),
+    ),
   );
 }
 

@@ -81,5 +81,8 @@ function curve(from, to, size) {
   const y1 = from.y + NODE_HEIGHT / 2;
   const y2 = to.y + NODE_HEIGHT / 2;
   const bend = Math.max(size.across / 2, (to.x - x1) / 2);
-  return { path: `M${x1} ${y1}C${x1 + bend} ${y1} ${to.x - bend} ${y2} ${to.x} ${y2}`, middle: [(x1 + to.x) / 2, (y1 + y2) / 2] };
+  return {
+    path: `M${x1} ${y1}C${x1 + bend} ${y1} ${to.x - bend} ${y2} ${to.x} ${y2}`,
+    middle: [(x1 + to.x) / 2, (y1 + y2) / 2],
+  };
 }

@@ -14,10 +14,15 @@ export const SPANS = [
   ["86400/1800", "Day"],
 ];
 
-/** The query keys that ask for samples over a span such as "600/5", of these kinds: lengths, msg_rates, data_rates… */
+/** Query keys that ask for samples over a span such as "600/5"; kinds are lengths, msg_rates, data_rates. */
 export function sampleQuery(span, ...kinds) {
   const [age, incr] = span.split("/");
-  return Object.fromEntries(kinds.flatMap((kind) => [[`${kind}_age`, age], [`${kind}_incr`, incr]]));
+  return Object.fromEntries(
+    kinds.flatMap((kind) => [
+      [`${kind}_age`, age],
+      [`${kind}_incr`, incr],
+    ]),
+  );
 }
 
 export const spanSeconds = (span) => Number(span.split("/")[0]);

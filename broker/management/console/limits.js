@@ -6,12 +6,21 @@ import { field } from "./forms.js";
 
 /** By what they belong to: the API's name, then words. */
 export const LIMITS = {
-  vhost: [["max-connections", "Most connections"], ["max-queues", "Most queues"]],
-  user: [["max-connections", "Most connections"], ["max-channels", "Most channels"]],
+  vhost: [
+    ["max-connections", "Most connections"],
+    ["max-queues", "Most queues"],
+  ],
+  user: [
+    ["max-connections", "Most connections"],
+    ["max-channels", "Most channels"],
+  ],
 };
 
 /** A field for each limit. */
-export const limitFields = (kind, values) => LIMITS[kind].map(([name, label]) => field({ label, name, type: "number", min: 0, value: values?.[name] ?? "", hint: "Empty for no limit." }));
+export const limitFields = (kind, values) =>
+  LIMITS[kind].map(([name, label]) =>
+    field({ label, name, type: "number", min: 0, value: values?.[name] ?? "", hint: "Empty for no limit." }),
+  );
 
 /** Set those that were typed, and end those that were cleared. */
 export async function putLimits(where, kind, data) {

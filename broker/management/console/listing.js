@@ -66,23 +66,60 @@ export class Listing {
           "label",
           { class: "search" },
           h("span", { class: "hidden" }, "Filter by name"),
-          h("input", { type: "search", placeholder: `Filter ${this.spec.noun}s by name`, value: query.get("name") ?? "", oninput: this.typed, "aria-invalid": this.problem ? "true" : null }),
+          h("input", {
+            type: "search",
+            placeholder: `Filter ${this.spec.noun}s by name`,
+            value: query.get("name") ?? "",
+            oninput: this.typed,
+            "aria-invalid": this.problem ? "true" : null,
+          }),
         ),
-        h("label", { class: "check" }, h("input", { type: "checkbox", checked: query.get("regex") === "true", onchange: this.switched }), "Regular expression"),
-        h("span", { class: "muted total", role: "status" }, this.problem ?? (isFiltered ? `${count(answer.filtered_count, this.spec.noun)} of ${answer.total_count}` : count(answer.total_count, this.spec.noun))),
+        h(
+          "label",
+          { class: "check" },
+          h("input", { type: "checkbox", checked: query.get("regex") === "true", onchange: this.switched }),
+          "Regular expression",
+        ),
+        h(
+          "span",
+          { class: "muted total", role: "status" },
+          this.problem ??
+            (isFiltered
+              ? `${count(answer.filtered_count, this.spec.noun)} of ${answer.total_count}`
+              : count(answer.total_count, this.spec.noun)),
+        ),
       ),
       table({
         ...this.spec,
         rows: answer.items,
-        order: { sort: query.get("sort") ?? this.spec.sort ?? "name", isReverse: query.get("sort") ? query.get("reverse") === "true" : Boolean(this.spec.isReverse), by: this.by },
-        empty: isFiltered ? [h("p", {}, `No ${this.spec.noun} has a name like that.`), h("button", { type: "button", onclick: this.unfilter }, "Clear the filter")] : this.spec.empty,
+        order: {
+          sort: query.get("sort") ?? this.spec.sort ?? "name",
+          isReverse: query.get("sort") ? query.get("reverse") === "true" : Boolean(this.spec.isReverse),
+          by: this.by,
+        },
+        empty: isFiltered
+          ? [
+              h("p", {}, `No ${this.spec.noun} has a name like that.`),
+              h("button", { type: "button", onclick: this.unfilter }, "Clear the filter"),
+            ]
+          : this.spec.empty,
       }),
       answer.page_count > 1 && this.pages(answer),
     ];
   }
 
   pages({ page, page_count: last, page_size: size, filtered_count: all }) {
-    const turn = (to, label, text) => h("button", { type: "button", disabled: to < 1 || to > last || to === page, "aria-label": label, onclick: () => this.turn(to) }, text);
+    const turn = (to, label, text) =>
+      h(
+        "button",
+        {
+          type: "button",
+          disabled: to < 1 || to > last || to === page,
+          "aria-label": label,
+          onclick: () => this.turn(to),
+        },
+        text,
+      );
     return h(
       "nav",
       { class: "pages", "aria-label": "Pages", key: "pages" },
@@ -130,5 +167,12 @@ export class Listing {
 /** Lists that the API does not page come whole. */
 function paged(answer) {
   if (!Array.isArray(answer)) return answer;
-  return { items: answer, total_count: answer.length, filtered_count: answer.length, page: 1, page_count: 1, page_size: answer.length };
+  return {
+    items: answer,
+    total_count: answer.length,
+    filtered_count: answer.length,
+    page: 1,
+    page_count: 1,
+    page_size: answer.length,
+  };
 }

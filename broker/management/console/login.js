@@ -39,8 +39,25 @@ export function login({ reason, done }) {
       mark(),
       h("h1", {}, "PonyMQ"),
       h("p", { class: "muted" }, reason ?? "Log in to look after this broker."),
-      h("label", { class: "field" }, h("span", { class: "label" }, "User name"), h("input", { name: "username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true, hook: (box) => setTimeout(() => box.focus()) })),
-      h("label", { class: "field" }, h("span", { class: "label" }, "Password"), h("input", { name: "password", type: "password", autocomplete: "current-password", required: true })),
+      h(
+        "label",
+        { class: "field" },
+        h("span", { class: "label" }, "User name"),
+        h("input", {
+          name: "username",
+          autocomplete: "username",
+          autocapitalize: "none",
+          spellcheck: "false",
+          required: true,
+          hook: (box) => setTimeout(() => box.focus()),
+        }),
+      ),
+      h(
+        "label",
+        { class: "field" },
+        h("span", { class: "label" }, "Password"),
+        h("input", { name: "password", type: "password", autocomplete: "current-password", required: true }),
+      ),
       h("p", { class: "problem", role: "alert" }),
       h("button", { type: "submit", class: "primary" }, "Log in"),
     ),
@@ -48,7 +65,9 @@ export function login({ reason, done }) {
 }
 
 function sentence(error) {
-  if (error.message === "User can only log in via localhost") return "This user may log in from the broker's own machine only.";
-  if (error.message === "Not management user") return "This user has no tag that lets it into the console, such as management or monitoring.";
+  if (error.message === "User can only log in via localhost")
+    return "This user may log in from the broker's own machine only.";
+  if (error.message === "Not management user")
+    return "This user has no tag that lets it into the console, such as management or monitoring.";
   return error.message;
 }

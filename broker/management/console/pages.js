@@ -37,9 +37,28 @@ export const PAGES = {
 
 /** Groups of the menu: heading, then address, text, and who may see it. */
 export const MENU = [
-  ["", [["overview", "Overview"], ["topology", "Topology"]]],
-  ["Messages", [["queues", "Queues & streams"], ["exchanges", "Exchanges"]]],
-  ["Clients", [["connections", "Connections"], ["channels", "Channels"], ["consumers", "Consumers"]]],
+  [
+    "",
+    [
+      ["overview", "Overview"],
+      ["topology", "Topology"],
+    ],
+  ],
+  [
+    "Messages",
+    [
+      ["queues", "Queues & streams"],
+      ["exchanges", "Exchanges"],
+    ],
+  ],
+  [
+    "Clients",
+    [
+      ["connections", "Connections"],
+      ["channels", "Channels"],
+      ["consumers", "Consumers"],
+    ],
+  ],
   [
     "Administration",
     [

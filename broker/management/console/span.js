@@ -10,5 +10,9 @@ export function spanChoice(app) {
     prefer("span", event.target.value);
     app.refresh();
   };
-  return h("select", { class: "span", "aria-label": "Time span of the charts", onchange: choose }, SPANS.map(([value, text]) => h("option", { value, selected: value === preference("span") }, text)));
+  return h(
+    "select",
+    { class: "span", "aria-label": "Time span of the charts", onchange: choose },
+    SPANS.map(([value, text]) => h("option", { value, selected: value === preference("span") }, text)),
+  );
 }

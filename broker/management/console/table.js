@@ -2,16 +2,18 @@
 
 import { h } from "./view.js";
 
+const ARROWS = { none: "", ascending: "▲", descending: "▼" };
+
 /**
  * A table.
  *
  * @param {object} spec
  * @param {string} spec.label For those who do not see it.
- * @param {Array<{label: string, cell: function(object), sort: string?, isNumber: boolean?, isMain: boolean?}>} spec.columns
+ * @param {Array<object>} spec.columns Each `{label, cell, sort, isNumber, isMain}`; false is none. `cell` shows a row,
  *     `sort` is the API's path for the column; `isMain` is the name of the row, the heading of its card.
  * @param {Array<object>} spec.rows
  * @param {function(object): string} spec.key Tells rows apart.
- * @param {{sort: string, isReverse: boolean, by: function(string)}?} spec.order What it is sorted by, and how to change it.
+ * @param {object?} spec.order `{sort, isReverse, by}`: what it is sorted by, and a function that changes it.
  * @param {*} spec.empty What stands in place of no rows.
  */
 export function table({ label, columns, rows, key, order, empty }) {
@@ -23,7 +25,15 @@ export function table({ label, columns, rows, key, order, empty }) {
     h(
       "table",
       { "aria-label": label },
-      h("thead", {}, h("tr", {}, shown.map((column) => heading(column, order)))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          shown.map((column) => heading(column, order)),
+        ),
+      ),
       h(
         "tbody",
         {},
@@ -34,7 +44,11 @@ export function table({ label, columns, rows, key, order, empty }) {
             shown.map((column) =>
               h(
                 column.isMain ? "th" : "td",
-                { class: column.isNumber ? "number" : null, scope: column.isMain ? "row" : null, "data-label": column.label },
+                {
+                  class: column.isNumber ? "number" : null,
+                  scope: column.isMain ? "row" : null,
+                  "data-label": column.label,
+                },
                 column.cell(row),
               ),
             ),
@@ -53,6 +67,11 @@ function heading(column, order) {
   return h(
     "th",
     { class: className, scope: "col", "aria-sort": direction },
-    h("button", { type: "button", class: "sort", onclick: () => order.by(column.sort) }, column.label, h("span", { class: "arrow", "aria-hidden": "true" }, { none: "", ascending: "▲", descending: "▼" }[direction])),
+    h(
+      "button",
+      { type: "button", class: "sort", onclick: () => order.by(column.sort) },
+      column.label,
+      h("span", { class: "arrow", "aria-hidden": "true" }, ARROWS[direction]),
+    ),
   );
 }

@@ -97,7 +97,7 @@ function set(dom, name, value, old) {
     if (value) dom.addEventListener(event, value);
   } else if (name === "style") {
     for (const [key, each] of Object.entries(value ?? {})) dom.style.setProperty(key, each);
-  } else if (name === "value" || name === "checked" || name === "open" && dom.tagName === "DETAILS") {
+  } else if (name === "value" || name === "checked" || (name === "open" && dom.tagName === "DETAILS")) {
     dom[name] = value ?? "";
   } else if (value === undefined || value === null || value === false) {
     dom.removeAttribute(name);

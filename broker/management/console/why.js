@@ -9,9 +9,21 @@ export function reasons(why, most = Infinity) {
   return h(
     "ul",
     { class: "reasons" },
-    why.reasons.slice(0, most).map(({ code, text, connections }) =>
-      h("li", { key: code }, text, connections?.length ? [" ", connections.map((name) => h("a", { class: "chip", href: to("connections", name), key: name }, name))] : null),
-    ),
+    why.reasons
+      .slice(0, most)
+      .map(({ code, text, connections }) =>
+        h(
+          "li",
+          { key: code },
+          text,
+          connections?.length
+            ? [
+                " ",
+                connections.map((name) => h("a", { class: "chip", href: to("connections", name), key: name }, name)),
+              ]
+            : null,
+        ),
+      ),
   );
 }
 

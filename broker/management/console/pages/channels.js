@@ -24,7 +24,12 @@ export function channels({ app, names }) {
     columns: channelColumns(),
     empty: h("p", {}, "No client has a channel open."),
   });
-  return { title: "Channels", load: (signal) => listing.load(signal), view: () => listing.view(), isLoaded: () => listing.answer !== null };
+  return {
+    title: "Channels",
+    load: (signal) => listing.load(signal),
+    view: () => listing.view(),
+    isLoaded: () => listing.answer !== null,
+  };
 }
 
 function channel({ app, name }) {
@@ -33,17 +38,37 @@ function channel({ app, name }) {
 
   async function load(signal) {
     row = await get(path`channels/${name}`, sampleQuery(preference("span"), "msg_rates"), signal);
-    consumers = row.consumer_details ?? (await getIfAny(path`consumers/${row.vhost}`, {}, signal))?.filter((each) => each.channel_details?.name === name);
+    consumers =
+      row.consumer_details ??
+      (await getIfAny(path`consumers/${row.vhost}`, {}, signal))?.filter((each) => each.channel_details?.name === name);
   }
 
   function view() {
-    const line = (label, count) => ({ label, points: rates(`channel ${name}`, row.message_stats, count) });
+    const line = (label, counter) => ({ label, points: rates(`channel ${name}`, row.message_stats, counter) });
     const owner = row.connection_details?.name;
     return [
-      head({ crumbs: [["Channels", "#/channels"], [owner, owner && to("connections", owner)]], title: `Channel ${row.number}`, badges: channelModes(row), buttons: [] }),
+      head({
+        crumbs: [
+          ["Channels", "#/channels"],
+          [owner, owner && to("connections", owner)],
+        ],
+        title: `Channel ${row.number}`,
+        badges: channelModes(row),
+        buttons: [],
+      }),
       row.message_stats && [
         h("div", { class: "section-head", key: "rates" }, h("h2", {}, "Now and before"), spanChoice(app)),
-        chart({ title: "Message rates", unit: rate, span: spanSeconds(preference("span")), series: [line("Published", "publish"), line("Confirmed", "confirm"), line("Delivered", "deliver_get"), line("Acknowledged", "ack")] }),
+        chart({
+          title: "Message rates",
+          unit: rate,
+          span: spanSeconds(preference("span")),
+          series: [
+            line("Published", "publish"),
+            line("Confirmed", "confirm"),
+            line("Delivered", "deliver_get"),
+            line("Acknowledged", "ack"),
+          ],
+        }),
       ],
       h(
         "section",
@@ -57,10 +82,19 @@ function channel({ app, name }) {
           ["Prefetch of the whole channel", row.global_prefetch_count || "no limit"],
           ["Unacknowledged", whole(row.messages_unacknowledged)],
           ["Unconfirmed", whole(row.messages_unconfirmed)],
-          ["In a transaction", row.transactional && `${whole(row.messages_uncommitted)} messages, ${whole(row.acks_uncommitted)} acks`],
+          [
+            "In a transaction",
+            row.transactional && `${whole(row.messages_uncommitted)} messages, ${whole(row.acks_uncommitted)} acks`,
+          ],
         ]),
       ),
-      consumers && h("section", { class: "panel", key: "consumers" }, h("h2", {}, "Consumers"), consumerTable(consumers, { empty: h("p", {}, "This channel consumes from no queue.") })),
+      consumers &&
+        h(
+          "section",
+          { class: "panel", key: "consumers" },
+          h("h2", {}, "Consumers"),
+          consumerTable(consumers, { empty: h("p", {}, "This channel consumes from no queue.") }),
+        ),
     ];
   }
 

@@ -32,7 +32,11 @@ export function connection({ app, name }) {
       action: "Close it",
       isDangerous: true,
       body: [
-        h("p", {}, "Its channels end and its unacknowledged messages go back to their queues. Most clients connect again at once."),
+        h(
+          "p",
+          {},
+          "Its channels end, and what it has not acknowledged is queued again. Most clients come back at once.",
+        ),
         field({ label: "Reason", name: "reason", value: "Closed via the console", hint: "The client is told." }),
       ],
       submit: (data) => remove(path`connections/${name}`, { "X-Reason": data.get("reason") }),
@@ -43,20 +47,36 @@ export function connection({ app, name }) {
   }
 
   function view() {
-    const line = (label, count) => ({ label, points: rates(`connection ${name}`, row, count) });
+    const line = (label, counter) => ({ label, points: rates(`connection ${name}`, row, counter) });
     const properties = { ...row.client_properties };
-    const capabilities = Object.entries(properties.capabilities ?? {}).filter(([, is]) => is === true).map(([each]) => each);
+    const capabilities = Object.entries(properties.capabilities ?? {})
+      .filter(([, is]) => is === true)
+      .map(([each]) => each);
     delete properties.capabilities;
     return [
       head({
-        crumbs: [["Connections", "#/connections"], [`vhost ${row.vhost}`, null]],
+        crumbs: [
+          ["Connections", "#/connections"],
+          [`vhost ${row.vhost}`, null],
+        ],
         title: row.user_provided_name || row.name,
         badges: connectionState(row),
         buttons: [{ text: "Close", kind: "danger", act: close }],
       }),
       h("div", { class: "section-head", key: "rates" }, h("h2", {}, "Now and before"), spanChoice(app)),
-      chart({ title: "Data rates", unit: byteRate, span: spanSeconds(preference("span")), series: [line("From the client", "recv_oct"), line("To the client", "send_oct")] }),
-      channels && h("section", { class: "panel", key: "channels" }, h("h2", {}, count(channels.length, "channel")), channelTable(channels, { hasConnection: false, empty: h("p", {}, "The client has opened no channel yet.") })),
+      chart({
+        title: "Data rates",
+        unit: byteRate,
+        span: spanSeconds(preference("span")),
+        series: [line("From the client", "recv_oct"), line("To the client", "send_oct")],
+      }),
+      channels &&
+        h(
+          "section",
+          { class: "panel", key: "channels" },
+          h("h2", {}, count(channels.length, "channel")),
+          channelTable(channels, { hasConnection: false, empty: h("p", {}, "The client has opened no channel yet.") }),
+        ),
       h(
         "div",
         { class: "columns", key: "details" },
@@ -79,7 +99,18 @@ export function connection({ app, name }) {
             ["Certificate", row.peer_cert_subject],
           ]),
         ),
-        h("section", { class: "panel" }, h("h2", {}, "What the client says of itself"), facts([...Object.entries(properties).map(([key, value]) => [key, typeof value === "object" ? argumentList(value) : String(value)]), ["capabilities", capabilities.join(", ")]])),
+        h(
+          "section",
+          { class: "panel" },
+          h("h2", {}, "What the client says of itself"),
+          facts([
+            ...Object.entries(properties).map(([key, value]) => [
+              key,
+              typeof value === "object" ? argumentList(value) : String(value),
+            ]),
+            ["capabilities", capabilities.join(", ")],
+          ]),
+        ),
       ),
     ];
   }

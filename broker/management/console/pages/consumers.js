@@ -23,16 +23,31 @@ export function consumers({ app }) {
   }
 
   function view() {
-    const found = rows.filter((row) => `${row.queue.name} ${row.consumer_tag} ${row.channel_details?.name}`.toLowerCase().includes(filter));
+    const found = rows.filter((row) =>
+      `${row.queue.name} ${row.consumer_tag} ${row.channel_details?.name}`.toLowerCase().includes(filter),
+    );
     const shown = found.slice(0, MOST_SHOWN);
     return [
       h(
         "div",
         { class: "list-bar", key: "bar" },
-        h("label", { class: "search" }, h("span", { class: "hidden" }, "Filter"), h("input", { type: "search", placeholder: "Filter by queue, tag or channel", oninput: typed })),
-        h("span", { class: "muted total", role: "status" }, shown.length < rows.length ? `${shown.length} of ${count(rows.length, "consumer")}` : count(rows.length, "consumer")),
+        h(
+          "label",
+          { class: "search" },
+          h("span", { class: "hidden" }, "Filter"),
+          h("input", { type: "search", placeholder: "Filter by queue, tag or channel", oninput: typed }),
+        ),
+        h(
+          "span",
+          { class: "muted total", role: "status" },
+          shown.length < rows.length
+            ? `${shown.length} of ${count(rows.length, "consumer")}`
+            : count(rows.length, "consumer"),
+        ),
       ),
-      consumerTable(shown, { empty: rows.length ? h("p", {}, "No consumer is like that.") : h("p", {}, "Nobody consumes from any queue.") }),
+      consumerTable(shown, {
+        empty: rows.length ? h("p", {}, "No consumer is like that.") : h("p", {}, "Nobody consumes from any queue."),
+      }),
     ];
   }
 

@@ -2,8 +2,7 @@
 
 import { get, path, post } from "../api.js";
 import { confirm } from "../dialog.js";
-import { count } from "../format.js";
-import { InputError, field } from "../forms.js";
+import { InputError, field, objectOf } from "../forms.js";
 import { note } from "../notes.js";
 import { h } from "../view.js";
 
@@ -31,20 +30,22 @@ export function definitions({ app }) {
     const file = data.get("file");
     let content;
     try {
-      content = JSON.parse(await file.text());
+      content = objectOf(await file.text(), file.name);
     } catch (error) {
-      note(`${file.name} is not JSON: ${error.message}`, "bad");
+      if (!(error instanceof InputError)) throw error;
+      note(error.message, "bad");
       return;
     }
-    const kinds = Object.entries(content).filter(([, list]) => Array.isArray(list) && list.length);
+    const lists = Object.entries(content).filter(([, list]) => Array.isArray(list) && list.length);
     const isDone = await confirm({
       title: `Load ${file.name}`,
-      text: `It has ${kinds.map(([kind, list]) => count(list.length, kind.replace(/_/g, " ").replace(/ies$/, "y").replace(/s$/, "")).replace("ys", "ies")).join(", ") || "nothing"}. Users, permissions and policies of the same name are overwritten; queues and exchanges that exist stay as they are; nothing is deleted.`,
+      text: [
+        `In it: ${lists.map(([name, list]) => `${list.length} ${name.replace("_", " ")}`).join(", ") || "nothing"}. `,
+        "Users, permissions and policies of the same name are overwritten; queues and exchanges that exist stay as ",
+        "they are; nothing is deleted.",
+      ],
       action: "Load",
-      submit: () => {
-        if (typeof content !== "object" || content === null) throw new InputError("The file has no definitions.");
-        return post(where(data.get("vhost")), content);
-      },
+      submit: () => post(where(data.get("vhost")), content),
     });
     if (!isDone) return;
     note("The definitions are loaded.");
@@ -61,13 +62,35 @@ export function definitions({ app }) {
         "section",
         { class: "panel" },
         h("h2", {}, "Download"),
-        h("form", { class: "fields", onsubmit: download }, h("p", { class: "muted" }, "Users, vhosts, permissions, policies, exchanges, queues and bindings in RabbitMQ's JSON, without messages. It holds hashes of passwords: keep it to yourself."), field({ label: "Of", name: "vhost", options: all }), h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Download"))),
+        h(
+          "form",
+          { class: "fields", onsubmit: download },
+          h(
+            "p",
+            { class: "muted" },
+            "Users, vhosts, permissions, policies, exchanges, queues and bindings in RabbitMQ's JSON; no messages. ",
+            "It holds hashes of passwords: keep it to yourself.",
+          ),
+          field({ label: "Of", name: "vhost", options: all }),
+          h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Download")),
+        ),
       ),
       h(
         "section",
         { class: "panel" },
         h("h2", {}, "Upload"),
-        h("form", { class: "fields", onsubmit: upload }, h("p", { class: "muted" }, "A file that was downloaded here, or from a RabbitMQ. You are shown what is in it before it is loaded."), field({ label: "File", name: "file", type: "file", accept: ".json,application/json", isRequired: true }), field({ label: "Into", name: "vhost", options: all }), h("div", { class: "buttons" }, h("button", { type: "submit" }, "Look at it"))),
+        h(
+          "form",
+          { class: "fields", onsubmit: upload },
+          h(
+            "p",
+            { class: "muted" },
+            "A file that was downloaded here, or from a RabbitMQ. You are shown what is in it before it is loaded.",
+          ),
+          field({ label: "File", name: "file", type: "file", accept: ".json,application/json", isRequired: true }),
+          field({ label: "Into", name: "vhost", options: all }),
+          h("div", { class: "buttons" }, h("button", { type: "submit" }, "Look at it")),
+        ),
       ),
     );
 

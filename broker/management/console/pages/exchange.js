@@ -51,10 +51,13 @@ export function exchange({ app, vhost, name }) {
     const isOurs = row.name === "" || row.name.startsWith("amq.");
     const key = `exchange ${vhost} ${name}`;
     const bindings = [...(incoming ?? []), ...(outgoing ?? [])];
-    const line = (label, count) => ({ label, points: rates(key, row.message_stats, count) });
+    const line = (label, counter) => ({ label, points: rates(key, row.message_stats, counter) });
     return [
       head({
-        crumbs: [["Exchanges", "#/exchanges"], [`vhost ${vhost}`, null]],
+        crumbs: [
+          ["Exchanges", "#/exchanges"],
+          [`vhost ${vhost}`, null],
+        ],
         title,
         badges: h("p", { class: "badges" }, h("span", { class: "badge" }, row.type), exchangeFeatures(row)),
         buttons: [
@@ -65,17 +68,43 @@ export function exchange({ app, vhost, name }) {
       }),
       row.message_stats && [
         h("div", { class: "section-head", key: "rates" }, h("h2", {}, "Now and before"), spanChoice(app)),
-        chart({ title: "Message rates", unit: rate, span: spanSeconds(preference("span")), series: [line("In", "publish_in"), line("Out", "publish_out")] }),
+        chart({
+          title: "Message rates",
+          unit: rate,
+          span: spanSeconds(preference("span")),
+          series: [line("In", "publish_in"), line("Out", "publish_out")],
+        }),
       ],
       row.name === ""
-        ? h("div", { class: "empty", key: "default" }, h("p", {}, "Every queue is bound to the default exchange by its own name. It cannot be bound, unbound or deleted."))
+        ? h(
+            "div",
+            { class: "empty", key: "default" },
+            h(
+              "p",
+              {},
+              "Every queue is bound to the default exchange by its own name. It cannot be bound, unbound or deleted.",
+            ),
+          )
         : outgoing &&
           h(
             "section",
             { class: "panel", key: "bindings" },
             h("h2", {}, "Bindings"),
-            bindings.length > 0 && bindings.length <= MOST_DRAWN && graph({ label: `What ${title} is bound to`, ...pictureOf(bindings, { vhost, exchanges: [row] }), focus: exchangeId(row.name) }),
-            bindingTable(app, bindings, { label: "Bindings", empty: h("p", {}, "Nothing is bound to it: what is published here goes nowhere, or to its alternate exchange.") }),
+            bindings.length > 0 &&
+              bindings.length <= MOST_DRAWN &&
+              graph({
+                label: `What ${title} is bound to`,
+                ...pictureOf(bindings, { vhost, exchanges: [row] }),
+                focus: exchangeId(row.name),
+              }),
+            bindingTable(app, bindings, {
+              label: "Bindings",
+              empty: h(
+                "p",
+                {},
+                "Nothing is bound to it: what is published here goes nowhere, or to its alternate exchange.",
+              ),
+            }),
           ),
       h(
         "section",

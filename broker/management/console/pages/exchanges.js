@@ -32,18 +32,39 @@ export function exchanges({ app, names }) {
     byVhost: (vhost) => path`exchanges/${vhost}`,
     key: (row) => `${row.vhost} ${row.name}`,
     columns: [
-      { label: "Name", sort: "name", isMain: true, cell: (row) => h("a", { href: to("exchanges", row.vhost, row.name || "amq.default") }, row.name || "(default exchange)") },
+      {
+        label: "Name",
+        sort: "name",
+        isMain: true,
+        cell: (row) =>
+          h("a", { href: to("exchanges", row.vhost, row.name || "amq.default") }, row.name || "(default exchange)"),
+      },
       app.vhosts.length > 1 && { label: "Vhost", sort: "vhost", cell: (row) => row.vhost },
       { label: "Type", sort: "type", cell: (row) => row.type },
       { label: "Features", cell: exchangeFeatures },
-      { label: "In", sort: "message_stats.publish_in_details.rate", isNumber: true, cell: (row) => (row.message_stats ? rate(row.message_stats.publish_in_details?.rate) : "") },
-      { label: "Out", sort: "message_stats.publish_out_details.rate", isNumber: true, cell: (row) => (row.message_stats ? rate(row.message_stats.publish_out_details?.rate) : "") },
+      {
+        label: "In",
+        sort: "message_stats.publish_in_details.rate",
+        isNumber: true,
+        cell: (row) => (row.message_stats ? rate(row.message_stats.publish_in_details?.rate) : ""),
+      },
+      {
+        label: "Out",
+        sort: "message_stats.publish_out_details.rate",
+        isNumber: true,
+        cell: (row) => (row.message_stats ? rate(row.message_stats.publish_out_details?.rate) : ""),
+      },
     ],
     empty: h("p", {}, "There is no exchange."),
   });
   return {
     title: "Exchanges",
-    heading: h("div", { class: "page-head" }, h("h1", {}, "Exchanges"), h("button", { type: "button", class: "primary", onclick: add }, "Add an exchange")),
+    heading: h(
+      "div",
+      { class: "page-head" },
+      h("h1", {}, "Exchanges"),
+      h("button", { type: "button", class: "primary", onclick: add }, "Add an exchange"),
+    ),
     load: (signal) => listing.load(signal),
     view: () => listing.view(),
     isLoaded: () => listing.answer !== null,
@@ -55,11 +76,21 @@ export function exchangeFeatures(row) {
     row.durable ? null : ["transient", "Is gone after a restart"],
     row.auto_delete && ["auto-delete", "Is deleted with its last binding"],
     row.internal && ["internal", "Clients cannot publish to it"],
-    row.arguments?.["alternate-exchange"] && ["alternate", `What it cannot route goes to ${row.arguments["alternate-exchange"]}`],
+    row.arguments?.["alternate-exchange"] && [
+      "alternate",
+      `What it cannot route goes to ${row.arguments["alternate-exchange"]}`,
+    ],
     row.policy && [row.policy, `Policy: ${row.policy}`],
   ];
   const known = marks.filter(Boolean);
-  return known.length > 0 && h("span", { class: "badges" }, known.map(([text, title]) => h("span", { class: "badge", title, key: title }, text)));
+  return (
+    known.length > 0 &&
+    h(
+      "span",
+      { class: "badges" },
+      known.map(([text, title]) => h("span", { class: "badge", title, key: title }, text)),
+    )
+  );
 }
 
 async function declareExchange(app) {
@@ -68,7 +99,9 @@ async function declareExchange(app) {
     const [vhost, name] = [data.get("vhost"), data.get("name")];
     const given = objectOf(data.get("arguments"), "Further arguments");
     if (data.get("alternate")) given["alternate-exchange"] = data.get("alternate");
-    const flags = Object.fromEntries(["durable", "auto_delete", "internal"].map((flag) => [flag, Boolean(data.get(flag))]));
+    const flags = Object.fromEntries(
+      ["durable", "auto_delete", "internal"].map((flag) => [flag, Boolean(data.get(flag))]),
+    );
     await put(path`exchanges/${vhost}/${name}`, { type: data.get("type"), ...flags, arguments: given });
     address = to("exchanges", vhost, name);
   };
@@ -76,13 +109,23 @@ async function declareExchange(app) {
     title: "Add an exchange",
     action: "Add",
     body: [
-      h("div", { class: "pair" }, field({ label: "Name", name: "name", isRequired: true, maxlength: 255 }), vhostField(app)),
+      h(
+        "div",
+        { class: "pair" },
+        field({ label: "Name", name: "name", isRequired: true, maxlength: 255 }),
+        vhostField(app),
+      ),
       field({ label: "Type", name: "type", options: TYPES, value: "direct" }),
       check({ label: "Durable", name: "durable", value: true, hint: "Is there again after a restart." }),
       check({ label: "Auto-delete", name: "auto_delete", hint: "Is deleted with its last binding." }),
       check({ label: "Internal", name: "internal", hint: "Only other exchanges publish to it." }),
       field({ label: "Alternate exchange", name: "alternate", hint: "Takes what no binding takes." }),
-      field({ label: "Further arguments", name: "arguments", rows: 2, hint: 'JSON, such as {"x-delayed-type": "topic"}.' }),
+      field({
+        label: "Further arguments",
+        name: "arguments",
+        rows: 2,
+        hint: 'JSON, such as {"x-delayed-type": "topic"}.',
+      }),
     ],
     submit,
   });

@@ -12,15 +12,32 @@ export function limits({ app }) {
   let users = [];
 
   async function load(signal) {
-    const [ofVhosts, ofUsers, names] = await Promise.all([get("vhost-limits", {}, signal), get("user-limits", {}, signal), get("users", { columns: "name" }, signal)]);
-    const rows = (kind, all, set) => all.map((name) => ({ kind, name, values: set.find((each) => each[kind] === name)?.value ?? {} }));
+    const [ofVhosts, ofUsers, names] = await Promise.all([
+      get("vhost-limits", {}, signal),
+      get("user-limits", {}, signal),
+      get("users", { columns: "name" }, signal),
+    ]);
+    const rows = (kind, all, set) =>
+      all.map((name) => ({ kind, name, values: set.find((each) => each[kind] === name)?.value ?? {} }));
     vhosts = rows("vhost", app.vhosts, ofVhosts);
-    users = rows("user", names.map(({ name }) => name), ofUsers);
+    users = rows(
+      "user",
+      names.map(({ name }) => name),
+      ofUsers,
+    );
   }
 
   async function change({ kind, name, values }) {
     const where = kind === "vhost" ? path`vhost-limits/${name}` : path`user-limits/${name}`;
-    if (!(await ask({ title: `Limits of ${name}`, action: "Change", body: limitFields(kind, values), submit: (data) => putLimits(where, kind, data) }))) return;
+    if (
+      !(await ask({
+        title: `Limits of ${name}`,
+        action: "Change",
+        body: limitFields(kind, values),
+        submit: (data) => putLimits(where, kind, data),
+      }))
+    )
+      return;
     note("The limits are changed.");
     app.refresh();
   }
@@ -36,13 +53,35 @@ export function limits({ app }) {
         key: (row) => row.name,
         columns: [
           { label: "Name", isMain: true, cell: (row) => row.name },
-          ...LIMITS[kind].map(([name, label]) => ({ label, isNumber: true, cell: ({ values }) => limitText(values[name]) })),
-          { label: "", cell: (row) => h("button", { type: "button", class: "quiet", onclick: () => change(row), "aria-label": `Change the limits of ${row.name}` }, "Change") },
+          ...LIMITS[kind].map(([name, label]) => ({
+            label,
+            isNumber: true,
+            cell: ({ values }) => limitText(values[name]),
+          })),
+          {
+            label: "",
+            cell: (row) =>
+              h(
+                "button",
+                {
+                  type: "button",
+                  class: "quiet",
+                  onclick: () => change(row),
+                  "aria-label": `Change the limits of ${row.name}`,
+                },
+                "Change",
+              ),
+          },
         ],
         empty: h("p", {}, "There is none."),
       }),
     );
   }
 
-  return { title: "Limits", load, view: () => [section("vhost", "Virtual hosts", vhosts), section("user", "Users", users)], isLoaded: () => vhosts !== null };
+  return {
+    title: "Limits",
+    load,
+    view: () => [section("vhost", "Virtual hosts", vhosts), section("user", "Users", users)],
+    isLoaded: () => vhosts !== null,
+  };
 }

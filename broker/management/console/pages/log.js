@@ -27,7 +27,8 @@ export function log({ app }) {
   const fields = (line) => Object.entries(line).filter(([name]) => !COMMON.has(name) && name !== "number");
 
   function view() {
-    const isWanted = (line) => LEVELS.indexOf(line.level) >= least && (!filter || JSON.stringify(line).toLowerCase().includes(filter));
+    const isWanted = (line) =>
+      LEVELS.indexOf(line.level) >= least && (!filter || JSON.stringify(line).toLowerCase().includes(filter));
     const shown = lines.filter(isWanted).reverse();
     const typed = (event) => {
       filter = event.target.value.toLowerCase();
@@ -41,8 +42,19 @@ export function log({ app }) {
       h(
         "div",
         { class: "list-bar", key: "bar" },
-        h("label", { class: "search" }, h("span", { class: "hidden" }, "Filter"), h("input", { type: "search", placeholder: "Filter by any word", oninput: typed })),
-        h("select", { "aria-label": "Least level", onchange: chosen }, LEVELS.slice(0, 4).map((level, at) => h("option", { value: at, selected: at === least }, at ? `${level} and worse` : "all levels"))),
+        h(
+          "label",
+          { class: "search" },
+          h("span", { class: "hidden" }, "Filter"),
+          h("input", { type: "search", placeholder: "Filter by any word", oninput: typed }),
+        ),
+        h(
+          "select",
+          { "aria-label": "Least level", onchange: chosen },
+          LEVELS.slice(0, 4).map((level, at) =>
+            h("option", { value: at, selected: at === least }, at ? `${level} and worse` : "all levels"),
+          ),
+        ),
         h("span", { class: "muted total", role: "status" }, `${count(shown.length, "line")}, newest first`),
       ),
       shown.length
@@ -55,7 +67,14 @@ export function log({ app }) {
                 { key: line.number },
                 h("time", { datetime: line.time, title: moment(Date.parse(line.time)) }, clock(Date.parse(line.time))),
                 h("span", { class: `badge ${KINDS[line.level] ?? ""}` }, line.level),
-                h("span", { class: "event" }, h("b", {}, line.event), fields(line).map(([name, value]) => h("span", { key: name }, " ", h("span", { class: "muted" }, `${name}=`), String(value)))),
+                h(
+                  "span",
+                  { class: "event" },
+                  h("b", {}, line.event),
+                  fields(line).map(([name, value]) =>
+                    h("span", { key: name }, " ", h("span", { class: "muted" }, `${name}=`), String(value)),
+                  ),
+                ),
                 line.traceback && h("pre", {}, line.traceback),
               ),
             ),

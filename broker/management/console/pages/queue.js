@@ -25,7 +25,10 @@ export function queue({ app, vhost, name }) {
 
   async function load(signal) {
     const asked = sampleQuery(preference("span"), "msg_rates", "lengths");
-    [row, bindings] = await Promise.all([get(path`queues/${vhost}/${name}`, asked, signal), getIfAny(path`queues/${vhost}/${name}/bindings`, {}, signal)]);
+    [row, bindings] = await Promise.all([
+      get(path`queues/${vhost}/${name}`, asked, signal),
+      getIfAny(path`queues/${vhost}/${name}/bindings`, {}, signal),
+    ]);
   }
 
   async function look() {
@@ -43,7 +46,11 @@ export function queue({ app, vhost, name }) {
       { text: "Publish", act: () => publish(app, { vhost, exchange: "amq.default", queue: name }) },
       row.type !== "stream" && { text: "Get messages", act: look },
       { text: "Bind", act: () => bind(app, { vhost, destination: name, kind: "queue" }) },
-      row.type !== "stream" && { text: "Purge", kind: "danger", act: () => purge(app, { vhost, name, ready: row.messages_ready }) },
+      row.type !== "stream" && {
+        text: "Purge",
+        kind: "danger",
+        act: () => purge(app, { vhost, name, ready: row.messages_ready }),
+      },
       { text: "Delete", kind: "danger", act: () => deleteQueue(app, row) },
     ];
   }
@@ -52,24 +59,53 @@ export function queue({ app, vhost, name }) {
     const key = `queue ${vhost} ${name}`;
     const span = spanSeconds(preference("span"));
     const stats = row.message_stats ?? {};
-    const line = (label, count) => ({ label, points: rates(key, stats, count) });
-    const level = (label, count) => ({ label, points: levels(key, row, count) });
+    const line = (label, counter) => ({ label, points: rates(key, stats, counter) });
+    const level = (label, counter) => ({ label, points: levels(key, row, counter) });
     return [
       head({
-        crumbs: [["Queues", "#/queues"], [`vhost ${vhost}`, null]],
+        crumbs: [
+          ["Queues", "#/queues"],
+          [`vhost ${vhost}`, null],
+        ],
         title: name,
         badges: h("p", { class: "badges" }, stateBadge(row), features(row)),
         buttons: buttons(),
       }),
-      row.ponymq_why && h("section", { class: "panel why", key: "why" }, h("h2", {}, headline(row.ponymq_why.state)), reasons(row.ponymq_why)),
+      row.ponymq_why &&
+        h(
+          "section",
+          { class: "panel why", key: "why" },
+          h("h2", {}, headline(row.ponymq_why.state)),
+          reasons(row.ponymq_why),
+        ),
       tiles(row),
       messages && messageList(messages, clear),
       h("div", { class: "section-head" }, h("h2", {}, "Now and before"), spanChoice(app)),
       h(
         "div",
         { class: "charts" },
-        chart({ title: "Message rates", unit: rate, span, series: [line("Published", "publish"), line("Delivered", "deliver_get"), line("Acknowledged", "ack"), line("Redelivered", "redeliver")] }),
-        chart({ title: "Queued messages", unit: short, span, whole: true, series: [level("Ready", "messages_ready"), level("Unacknowledged", "messages_unacknowledged"), level("Total", "messages")] }),
+        chart({
+          title: "Message rates",
+          unit: rate,
+          span,
+          series: [
+            line("Published", "publish"),
+            line("Delivered", "deliver_get"),
+            line("Acknowledged", "ack"),
+            line("Redelivered", "redeliver"),
+          ],
+        }),
+        chart({
+          title: "Queued messages",
+          unit: short,
+          span,
+          whole: true,
+          series: [
+            level("Ready", "messages_ready"),
+            level("Unacknowledged", "messages_unacknowledged"),
+            level("Total", "messages"),
+          ],
+        }),
       ),
       consumers(row),
       bindings && bound(bindings),
@@ -83,19 +119,37 @@ export function queue({ app, vhost, name }) {
       "section",
       { class: "panel", key: "bindings" },
       h("h2", {}, "Bindings"),
-      drawn.length > 0 && graph({ label: `What is bound to ${name}`, ...pictureOf(drawn, { vhost, queues: [row] }), focus: queueId(name) }),
-      bindingTable(app, list, { label: "Bindings", empty: h("p", {}, "Nothing is bound to this queue. The default exchange reaches it by its name.") }),
+      drawn.length > 0 &&
+        graph({
+          label: `What is bound to ${name}`,
+          ...pictureOf(drawn, { vhost, queues: [row] }),
+          focus: queueId(name),
+        }),
+      bindingTable(app, list, {
+        label: "Bindings",
+        empty: h("p", {}, "Nothing is bound to this queue. The default exchange reaches it by its name."),
+      }),
     );
   }
 
   return { title: name, hasHead: true, load, view, isLoaded: () => row !== null };
 }
 
-const headline = (state) => ({ blocked: "Why it takes nothing", growing: "Why it grows", draining: "Why it shrinks", idle: "Why it is idle" })[state] ?? "How it is doing";
+const headline = (state) =>
+  ({ blocked: "Why it takes nothing", growing: "Why it grows", draining: "Why it shrinks", idle: "Why it is idle" })[
+    state
+  ] ?? "How it is doing";
 
 function tiles(row) {
   const stats = row.message_stats ?? {};
-  const tile = (label, value, unit) => h("div", { class: "tile" }, h("span", { class: "label" }, label), h("strong", {}, value), unit && h("span", { class: "unit" }, unit));
+  const tile = (label, value, unit) =>
+    h(
+      "div",
+      { class: "tile" },
+      h("span", { class: "label" }, label),
+      h("strong", {}, value),
+      unit && h("span", { class: "unit" }, unit),
+    );
   return h(
     "div",
     { class: "tiles", key: "tiles" },
@@ -112,7 +166,12 @@ function tiles(row) {
 function consumers(row) {
   if (!row.consumer_details) return null;
   const empty = h("p", {}, "Nobody consumes from this queue: messages wait, or expire.");
-  return h("section", { class: "panel", key: "consumers" }, h("h2", {}, count(row.consumer_details.length, "consumer")), consumerTable(row.consumer_details, { hasQueue: false, empty }));
+  return h(
+    "section",
+    { class: "panel", key: "consumers" },
+    h("h2", {}, count(row.consumer_details.length, "consumer")),
+    consumerTable(row.consumer_details, { hasQueue: false, empty }),
+  );
 }
 
 function details(row) {

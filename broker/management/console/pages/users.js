@@ -9,7 +9,8 @@ import { go, to } from "../router.js";
 import { h } from "../view.js";
 import { user } from "./user.js";
 
-export const TAGS_HINT = "Words with commas between them: administrator, monitoring, policymaker, management; none for an application.";
+export const TAGS_HINT =
+  "Words with commas between them: administrator, monitoring, policymaker, management; none for an application.";
 
 export function users({ app, names }) {
   if (names.length === 1) return user({ app, name: names[0] });
@@ -21,15 +22,35 @@ export function users({ app, names }) {
     key: (row) => row.name,
     columns: [
       { label: "Name", sort: "name", isMain: true, cell: (row) => h("a", { href: to("users", row.name) }, row.name) },
-      { label: "Tags", cell: (row) => h("span", { class: "badges" }, row.tags.map((tag) => h("span", { class: "badge", key: tag }, tag))) },
-      { label: "Password", cell: (row) => (row.password_hash ? "yes" : h("span", { class: "muted" }, "none: cannot log in with one")) },
-      { label: "Limits", cell: (row) => Object.entries(row.limits ?? {}).map(([name, value]) => h("div", { key: name }, `${name}: ${value}`)) },
+      {
+        label: "Tags",
+        cell: (row) =>
+          h(
+            "span",
+            { class: "badges" },
+            row.tags.map((tag) => h("span", { class: "badge", key: tag }, tag)),
+          ),
+      },
+      {
+        label: "Password",
+        cell: (row) => (row.password_hash ? "yes" : h("span", { class: "muted" }, "none: cannot log in with one")),
+      },
+      {
+        label: "Limits",
+        cell: (row) =>
+          Object.entries(row.limits ?? {}).map(([name, value]) => h("div", { key: name }, `${name}: ${value}`)),
+      },
     ],
     empty: h("p", {}, "There is no user."),
   });
   return {
     title: "Users",
-    heading: h("div", { class: "page-head" }, h("h1", {}, "Users"), h("button", { type: "button", class: "primary", onclick: add }, "Add a user")),
+    heading: h(
+      "div",
+      { class: "page-head" },
+      h("h1", {}, "Users"),
+      h("button", { type: "button", class: "primary", onclick: add }, "Add a user"),
+    ),
     load: (signal) => listing.load(signal),
     view: () => listing.view(),
     isLoaded: () => listing.answer !== null,
@@ -45,7 +66,11 @@ async function addUser() {
   const isDone = await ask({
     title: "Add a user",
     action: "Add",
-    body: [field({ label: "Name", name: "name", isRequired: true, maxlength: 255 }), passwordFields(), field({ label: "Tags", name: "tags", hint: TAGS_HINT })],
+    body: [
+      field({ label: "Name", name: "name", isRequired: true, maxlength: 255 }),
+      passwordFields(),
+      field({ label: "Tags", name: "tags", hint: TAGS_HINT }),
+    ],
     submit,
   });
   if (!isDone) return;
@@ -54,7 +79,13 @@ async function addUser() {
 }
 
 /** A password, twice. */
-export const passwordFields = () => h("div", { class: "pair" }, field({ label: "Password", name: "password", type: "password", isRequired: true }), field({ label: "The same again", name: "again", type: "password", isRequired: true }));
+export const passwordFields = () =>
+  h(
+    "div",
+    { class: "pair" },
+    field({ label: "Password", name: "password", type: "password", isRequired: true }),
+    field({ label: "The same again", name: "again", type: "password", isRequired: true }),
+  );
 
 /** What was typed twice. */
 export function newPassword(data) {

@@ -10,7 +10,11 @@ import { prefer } from "../preferences.js";
 import { go } from "../router.js";
 import { h } from "../view.js";
 
-const TYPES = [["", "classic"], ["quorum", "quorum"], ["stream", "stream"]];
+const TYPES = [
+  ["", "classic"],
+  ["quorum", "quorum"],
+  ["stream", "stream"],
+];
 
 export function vhosts({ app }) {
   const look = (row) => () => {
@@ -24,18 +28,44 @@ export function vhosts({ app }) {
     source: "vhosts",
     key: (row) => row.name,
     columns: [
-      { label: "Name", sort: "name", isMain: true, cell: (row) => h("a", { href: "#/queues", onclick: look(row) }, row.name) },
+      {
+        label: "Name",
+        sort: "name",
+        isMain: true,
+        cell: (row) => h("a", { href: "#/queues", onclick: look(row) }, row.name),
+      },
       { label: "Description", cell: (row) => row.description },
       { label: "Queues are", cell: (row) => row.default_queue_type },
       { label: "Ready", sort: "messages_ready", isNumber: true, cell: (row) => short(row.messages_ready) },
-      { label: "Unacked", sort: "messages_unacknowledged", isNumber: true, cell: (row) => short(row.messages_unacknowledged) },
-      { label: "", cell: (row) => app.isAdministrator && h("span", { class: "buttons" }, button("Change", () => change(app, row)), button("Delete", () => destroy(app, row), "quiet danger")) },
+      {
+        label: "Unacked",
+        sort: "messages_unacknowledged",
+        isNumber: true,
+        cell: (row) => short(row.messages_unacknowledged),
+      },
+      {
+        label: "",
+        cell: (row) =>
+          app.isAdministrator &&
+          h(
+            "span",
+            { class: "buttons" },
+            button("Change", () => change(app, row)),
+            button("Delete", () => destroy(app, row), "quiet danger"),
+          ),
+      },
     ],
     empty: h("p", {}, "There is no virtual host that you may see."),
   });
   return {
     title: "Virtual hosts",
-    heading: h("div", { class: "page-head" }, h("h1", {}, "Virtual hosts"), app.isAdministrator && h("button", { type: "button", class: "primary", onclick: () => change(app) }, "Add a vhost")),
+    heading: h(
+      "div",
+      { class: "page-head" },
+      h("h1", {}, "Virtual hosts"),
+      app.isAdministrator &&
+        h("button", { type: "button", class: "primary", onclick: () => change(app) }, "Add a vhost"),
+    ),
     load: (signal) => listing.load(signal),
     view: () => listing.view(),
     isLoaded: () => listing.answer !== null,
@@ -50,7 +80,12 @@ async function change(app, row) {
     body: [
       !row && field({ label: "Name", name: "name", isRequired: true, maxlength: 255 }),
       field({ label: "Description", name: "description", value: row?.description ?? "", maxlength: 255 }),
-      field({ label: "Queues whose type is not said are", name: "type", options: TYPES, value: row?.default_queue_type === "classic" ? "" : row?.default_queue_type ?? "" }),
+      field({
+        label: "Queues whose type is not said are",
+        name: "type",
+        options: TYPES,
+        value: row?.default_queue_type === "classic" ? "" : (row?.default_queue_type ?? ""),
+      }),
       check({ label: "Protected from deletion", name: "protected", value: row?.protected_from_deletion ?? false }),
     ],
     submit: (data) =>
@@ -70,7 +105,7 @@ async function change(app, row) {
 async function destroy(app, { name }) {
   const isDone = await confirm({
     title: `Delete ${name}`,
-    text: "Everything in it goes: queues with their messages, exchanges, bindings, policies and permissions. Its connections are closed.",
+    text: "Everything in it goes: queues with their messages, exchanges, policies, permissions, connections.",
     action: "Delete",
     word: name,
     submit: () => remove(path`vhosts/${name}`),
