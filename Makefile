@@ -11,7 +11,7 @@ ARGS ?=
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help run test check format-check format lint types layers test-interpreted test-compiled smoke referee bench hygiene compile clean FORCE
+.PHONY: help run test check format-check format lint types layers test-interpreted test-compiled smoke console-test referee bench hygiene compile clean FORCE
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
@@ -74,6 +74,10 @@ smoke: $(VENV)/.tests-installed  ## a short run of real clients against a broker
 	fi
 
 BENCH_WORDS := only brokers rounds count
+console-test: $(VENV)/.console-installed  ## the web console in Chromium, screenshots in build/screenshots (Debian: apt install chromium)
+	@command -v chromium >/dev/null || { echo "make console-test: no Chromium here (Debian: apt install chromium)" >&2; exit 1; }
+	env -u PYTHONPATH $(VENV)/bin/pytest conformance/console
+
 referee: $(VENV)/.tests-installed  ## the real-client tests against RabbitMQ, which says whether they expect the right thing
 	@command -v rabbitmq-server >/dev/null || [ -x /usr/sbin/rabbitmq-server ] \
 	    || { echo "make referee: no RabbitMQ here (Debian: apt install rabbitmq-server)" >&2; exit 1; }
@@ -91,6 +95,7 @@ hygiene: $(VENV)/.compiler-installed  ## say where mypyc falls back to generic c
 	@env -u PYTHONPATH $(PYTHON) -m benchmarks.hygiene
 
 compile: $(COMPILED)/.stamp  ## build the compiled package in build/compiled
+	@cp -R broker/management/console $(COMPILED)/broker/management/  # plain files: no reason to compile anew
 
 clean:  ## remove builds and caches; .venv and data stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -132,6 +137,11 @@ $(VENV)/.checks-installed: $(VENV)/.installed
 $(VENV)/.tests-installed: $(VENV)/.installed
 	@echo "installing the test tools"
 	@$(PYTHON) -m pip install --quiet --group test
+	@touch $@
+
+$(VENV)/.console-installed: $(VENV)/.tests-installed
+	@echo "installing Playwright"
+	@$(PYTHON) -m pip install --quiet --group console
 	@touch $@
 
 $(VENV)/.bench-installed: $(VENV)/.installed

@@ -1,4 +1,4 @@
-"""Management: the HTTP doors of the broker, for people and tools: the HTTP API and the metrics.
+"""Management: the HTTP doors of the broker, for people and tools: the HTTP API, the web console and the metrics.
 
 Paths, field names, status codes and error bodies are RabbitMQ's, so that its tools work unchanged. One table
 (``api_table``) says what is at every path: dispatch goes by it, and the OpenAPI document is made from it. A module per

@@ -117,6 +117,15 @@ async def log_in(logins: Logins, authorization: str | None, address: str | None)
     if authorization is None:
         raise Refusal(401, "", "", headers={"WWW-Authenticate": REALM})
     name, password = _credentials(authorization)
+    return let_in(await identified(logins, name, password, address))
+
+
+async def identified(logins: Logins, name: bytes, password: bytes, address: str | None) -> User:
+    """The user of that name, if the password is the right one.
+
+    Raises:
+        Refusal: 401.
+    """
     login = HttpLogin(name, address or "")
     logins.begin(login, password)
     await login.is_decided.wait()
@@ -125,6 +134,15 @@ async def log_in(logins: Logins, authorization: str | None, address: str | None)
     user = login.user
     if user is None:
         raise Refusal(401, "not_authorized", "Not_Authorized")
+    return user
+
+
+def let_in(user: User) -> Viewer:
+    """The viewer that a user is.
+
+    Raises:
+        Refusal: 401, none of the user's tags opens the API.
+    """
     if _LET_IN.isdisjoint(user.tags):
         raise not_authorised("Not management user")
     return Viewer(user)

@@ -6,17 +6,21 @@ from typing import Final
 
 from aiohttp import web
 
-from broker.management.access import NOBODY, log_in
+from broker.management.access import NOBODY, Viewer, log_in
 from broker.management.answers import Answer
 from broker.management.api_table import TABLE
 from broker.management.call import Call
+from broker.management.console_files import ConsoleFiles
+from broker.management.console_login import ConsoleLogin
+from broker.management.console_sessions import LIFE_S, Sessions
 from broker.management.facts import Facts
-from broker.management.pages import front_page, reference_page
+from broker.management.pages import reference_page
 from broker.management.parts import send_parts
 from broker.management.paths import segments
-from broker.management.refusals import Refusal, bad_request, not_found
+from broker.management.refusals import Refusal, bad_request
 from broker.management.routes import ADMINISTRATOR, ANYBODY, Route
 
+SESSION: Final = [b"api", b"ponymq", b"session"]
 LOG: Final = logging.getLogger("broker.management")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -30,14 +34,15 @@ SECURITY_HEADERS: Final = {
 }
 
 
-def api_app(facts: Facts, max_body_bytes: int = 0) -> web.Application:
+def api_app(facts: Facts, max_body_bytes: int = 0, session_life_s: float = LIFE_S) -> web.Application:
     """The application for the HTTP port.
 
     Args:
         facts: What it answers from. Its ``listeners`` may be filled in later.
         max_body_bytes: Largest body of a request; 0 for any.
+        session_life_s: How long a login to the web console lasts at most, seconds.
     """
-    api = Api(facts)
+    api = Api(facts, session_life_s)
     app = web.Application(middlewares=[guard], client_max_size=max_body_bytes)
     app.router.add_route("*", r"/{path:[\s\S]*}", api.handle)  # a name in a path may hold a line feed
     app.on_response_prepare.append(add_headers)
@@ -70,8 +75,11 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 class Api:
     """Answers every path of the HTTP port."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, session_life_s: float) -> None:
         self._facts = facts
+        context = facts.context
+        self._files = ConsoleFiles()
+        self._console = ConsoleLogin(context.logins, Sessions(context.users, context.clock, session_life_s))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request.
@@ -80,10 +88,10 @@ class Api:
             Refusal: Whatever is wrong with it.
         """
         path = segments(request.raw_path)
-        if not path:
-            return _page(front_page(self._facts))
-        if path[0] != b"api":
-            raise not_found()
+        if path[:1] != [b"api"]:
+            return self._files.answer(request, path)
+        if path == SESSION:
+            return await self._console.answer(request)
         if path == [b"api"]:
             raise web.HTTPFound("/api/index.html")
         if path == [b"api", b"index.html"]:
@@ -99,12 +107,19 @@ class Api:
             return await send_parts(request, answer.parts, {"Content-Type": answer.content_type})
         return _response(answer)
 
+    async def _viewer(self, request: web.Request) -> Viewer:
+        """Who asks: by the console's session, or with a password in the request."""
+        viewer = self._console.viewer(request)
+        if viewer is not None:
+            return viewer
+        return await log_in(self._facts.context.logins, request.headers.get("Authorization"), request.remote)
+
     async def _call(self, request: web.Request, route: Route) -> Call:
         """Let the user in, and read the rest of the request."""
         facts = self._facts
         viewer = NOBODY
         if route.who != ANYBODY:
-            viewer = await log_in(facts.context.logins, request.headers.get("Authorization"), request.remote)
+            viewer = await self._viewer(request)
             if route.who == ADMINISTRATOR:
                 viewer.must_be_administrator()
         octets = b""

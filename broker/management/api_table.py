@@ -8,6 +8,7 @@ from broker.management import (
     bindings,
     definitions_paths,
     health,
+    log_paths,
     messages,
     node_paths,
     node_resources,
@@ -36,6 +37,7 @@ TABLE: Final = RouteTable(
             *definitions_paths.ROUTES,
             *parameter_paths.ROUTES,
             *node_paths.ROUTES,
+            *log_paths.ROUTES,
         )
     ).routes
 )

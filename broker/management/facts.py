@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from broker.core.arguments import longstr
 from broker.management.listener import Listener
+from broker.management.log_ring import LogRing
 from broker.management.parameters import cluster_name_of
 from broker.management.peers import ProtocolPeers
 from broker.management.refusals import Refusal
@@ -35,6 +36,7 @@ class Facts:
         peers: Its connections and channels.
         administration: Changes users, vhosts and permissions.
         configuration: The settings of the process, a line each, without passwords.
+        log: The last lines of the log; empty until somebody fills it.
         machine: What it runs on.
         rates_mode: ``none`` (nothing is sampled), ``basic`` or ``detailed``, which is the same here.
         sampler: Remembers counters; somebody else drives it.
@@ -62,6 +64,7 @@ class Facts:
         self.rates_mode = rates_mode
         self.sampler = Sampler(context.turn, self.peers, context.clock, is_on=rates_mode != "none")
         self.attend = attend
+        self.log = LogRing()
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -19,6 +19,8 @@ import sys
 import time
 from typing import Final, TextIO
 
+from broker.management.log_ring import LogRing
+
 _LEVEL_NAMES: Final = {
     logging.DEBUG: "debug",
     logging.INFO: "info",
@@ -93,6 +95,22 @@ def set_up_logging(level: str, line_format: str, stream: TextIO | None = None) -
     root.addHandler(handler)
     root.setLevel(max(logging.WARNING, _number(level)))
     logging.getLogger("broker").setLevel(_number(level))
+
+
+class RingHandler(logging.Handler):
+    """Keeps every line that is logged where the HTTP API finds the last ones, whatever the stream's format is."""
+
+    def __init__(self, ring: LogRing) -> None:
+        super().__init__()
+        self._ring = ring
+        self.setFormatter(JsonFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one; a record that cannot be formatted is the stream's to complain of."""
+        try:
+            self._ring.add(self.format(record))
+        except Exception:  # noqa: BLE001 - as logging's own handlers do
+            self.handleError(record)
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable
 
 from aiohttp import web
@@ -20,6 +21,7 @@ from broker.net.connection_rate import ConnectionRate
 from broker.net.door import Door, open_sockets
 from broker.net.listener import bound_port
 from broker.server.engine import Engine, cluster_name, node_name
+from broker.server.logs import RingHandler
 from broker.server.tls_files import TlsFiles, certificates_of
 from broker.settings.effective import effective_text
 from broker.settings.model import OFF, HttpSettings, Listeners, Settings
@@ -62,7 +64,8 @@ class WebPorts:
         self.facts = facts
         # A machine of its own for the scraper: it is looked at on another thread.
         scraper = Scraper(engine.turn, facts.peers, node, Machine(settings.data_dir), engine.context.clock)
-        self._api = api_app(facts, settings.http.max_body_bytes)
+        self._log = RingHandler(facts.log)
+        self._api = api_app(facts, settings.http.max_body_bytes, settings.http.login_session_timeout_s)
         self._metrics = metrics_app(scraper)
         self._clock = engine.context.clock
         self._complaints = Complaints()
@@ -77,6 +80,7 @@ class WebPorts:
         Raises:
             OSError: An address cannot be had.
         """
+        logging.getLogger().addHandler(self._log)
         settings = self._settings
         listeners = settings.listeners
         self.http_address = await self._serve("http", settings.http_port, listeners.http, self._api)
@@ -121,6 +125,7 @@ class WebPorts:
 
     async def close(self) -> None:
         """Close them; answers under way may end."""
+        logging.getLogger().removeHandler(self._log)
         for door in self._doors:
             door.close()
         for runner in self._runners:

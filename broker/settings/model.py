@@ -121,6 +121,10 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     max_header_bytes: Annotated[
         int, Meta(ge=256, le=1_048_576, description="Size of one header, and of the line that has the path.")
     ] = 8190
+    login_session_timeout_s: Annotated[
+        float,
+        Meta(ge=60, le=31_536_000, description="Longest login to the web console; an hour without use ends it."),
+    ] = 28_800.0
 
 
 class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -171,17 +171,6 @@ async def test_the_api_describes_itself_without_a_login(api: Http) -> None:
     assert set(schema["properties"]) == {"durable", "auto_delete", "arguments", "type"}
 
 
-async def test_root_is_a_page_that_says_where_things_are(api: Http) -> None:
-    async with api.get("/") as response:
-        assert response.content_type == "text/html"
-        text = await response.text()
-    assert "/api/overview" in text
-    assert "15692" in text
-    assert "no web console yet" in text
-    assert response.headers["Server"] == "PonyMQ"
-    assert response.headers["X-Content-Type-Options"] == "nosniff"
-
-
 # --- overview and checks
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.server.logs import JsonFormatter, TextFormatter, escape, set_up_logging
+from broker.management.log_ring import LogRing
+from broker.server.logs import JsonFormatter, RingHandler, TextFormatter, escape, set_up_logging
 
 
 @pytest.fixture(autouse=True)
@@ -174,3 +175,11 @@ def test_libraries_are_heard_only_when_they_warn() -> None:
     logging.getLogger("asyncio").warning("slow callback")
     assert stream.getvalue().endswith(" warn  slow callback\n")
     assert stream.getvalue().count("\n") == 1
+
+
+def test_the_ring_keeps_every_line_as_json_whatever_the_stream_looks_like() -> None:
+    ring = LogRing()
+    handler = RingHandler(ring)
+    handler.handle(record("connection opened", user="a\nb"))
+    line = json.loads(ring.after(0))["lines"][0]
+    assert (line["event"], line["user"]) == ("connection opened", "a\nb")
