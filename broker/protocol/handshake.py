@@ -11,16 +11,19 @@ from mypy_extensions import i64, mypyc_attr
 
 from broker.auth.external import EXTERNAL
 from broker.auth.logins import WAITING, Login
+from broker.auth.remote import Asker, Question, RemoteUser
 from broker.auth.sasl import ANONYMOUS, MECHANISMS, read_response
-from broker.auth.users import User
+from broker.auth.users import OAUTH2, User
 from broker.core.arguments import Field, Table, octets
 from broker.core.errors import ACCESS_REFUSED, NOT_ALLOWED, HardError
 from broker.policy.limits import MAX_CONNECTIONS
-from broker.protocol.states import AWAIT_TUNE_OK, RUNNING
+from broker.protocol.states import AWAIT_TUNE_OK, CHANNEL_RUNNING, RUNNING
 from broker.wire.arguments import ArgumentReader
 from broker.wire.methods import (
     CONNECTION_OPEN_OK,
     CONNECTION_TUNE,
+    CONNECTION_UPDATE_SECRET,
+    CONNECTION_UPDATE_SECRET_OK,
     FRAME_MIN_SIZE,
 )
 from broker.wire.octets import longstr, u16, u32
@@ -47,6 +50,23 @@ class ConnectionLogin(Login):
     def decided(self) -> None:
         if self._connection.is_waiting:
             self._connection.transport.read_on()
+
+
+@final
+@mypyc_attr(native_class=True)
+class ConnectionAsker(Asker):
+    """A connection whose next method cannot be carried out before a question is answered."""
+
+    def __init__(self, connection: "Connection", user: RemoteUser) -> None:
+        self._connection: Final = connection
+        self._user: Final = user
+
+    def answered(self, question: Question) -> None:
+        self._user.learn(question)
+        connection = self._connection
+        if connection.is_waiting:
+            connection.is_waiting = False
+            connection.transport.read_on()
 
 
 def start_payload(connection: "Connection") -> bytes:
@@ -129,6 +149,7 @@ def end_login(connection: "Connection") -> None:
     if user is None:
         raise _refusal(connection)
     connection.user = user
+    connection.user_name = user.name
     context = connection.context
     context.counters.logins_succeeded += 1
     limits = context.limits
@@ -136,6 +157,62 @@ def end_login(connection: "Connection") -> None:
     connection.outbox.method(0, CONNECTION_TUNE, tune)
     connection.touch()
     connection.enter(AWAIT_TUNE_OK)
+
+
+def update_secret(connection: "Connection", reader: ArgumentReader) -> None:
+    """The client shows a new secret, because the old one expires. It goes on when the verdict is in.
+
+    RabbitMQ's extension. Where no secret was shown at the login, there is none to renew.
+
+    Raises:
+        HardError: 530, refused.
+    """
+    secret = reader.longstr()
+    reader.shortstr()  # reason: the client's business
+    reader.end()
+    user = connection.user
+    assert user is not None
+    if connection.mechanism == EXTERNAL or connection.mechanism == ANONYMOUS:
+        connection.outbox.method(0, CONNECTION_UPDATE_SECRET_OK, b"")
+        connection.touch()
+        return
+    login = ConnectionLogin(connection, user.name)
+    connection.login = login
+    connection.context.logins.begin_again(login, secret, user)
+    if login.verdict == WAITING:
+        connection.await_verdict()
+    else:
+        end_update(connection)
+
+
+def end_update(connection: "Connection") -> None:
+    """The verdict on a new secret is in. What the user may not do any more is over.
+
+    Raises:
+        HardError: 530, it is refused, another user's, or no longer good for the vhost.
+    """
+    user = connection.user
+    login = connection.login
+    publisher = connection.publisher
+    assert user is not None
+    assert login is not None
+    assert publisher is not None
+    connection.blame(CONNECTION_UPDATE_SECRET)
+    shown = login.user
+    if shown is None or shown.name != user.name:
+        connection.context.counters.logins_failed += 1
+        raise HardError(NOT_ALLOWED, "New secret was refused by one of the backends")
+    user.renew(shown)
+    if user.backend == OAUTH2:
+        publisher.forget_routes()
+        if not user.may_enter(connection.vhost_name):
+            raise _entry_refusal(connection, connection.vhost_name)
+        for channel in list(connection.channels.values()):
+            if channel.state == CHANNEL_RUNNING:
+                channel.cancel_unreadable()
+    connection.outbox.method(0, CONNECTION_UPDATE_SECRET_OK, b"")
+    connection.touch()
+    LOG.info("secret updated", extra={"peer": connection.peer, "user": user.name.decode("utf-8", "replace")})
 
 
 def tune_ok(connection: "Connection", reader: ArgumentReader) -> None:
@@ -176,6 +253,7 @@ def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
 
     Raises:
         HardError: 530, no such vhost, one that the user may not enter, or too many connections.
+        Undecided: Somebody has to be asked whether the user may enter.
     """
     name = reader.shortstr().decode("utf-8")
     reader.shortstr()
@@ -190,12 +268,7 @@ def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
     user = connection.user
     assert user is not None
     if not user.may_enter(name):
-        user_name = user.name.decode("utf-8", "replace")
-        AUDIT.warning(
-            "vhost refused",
-            extra={"user": user_name, "peer": connection.peer, "vhost": name, "reason": "no permission"},
-        )
-        raise HardError(NOT_ALLOWED, f"access to vhost '{name}' refused for user '{user_name}'")
+        raise _entry_refusal(connection, name)
     _check_limits(connection, name)
     _enter_vhost(connection, user, name)
     connection.outbox.method(0, CONNECTION_OPEN_OK, b"\x00")
@@ -229,6 +302,15 @@ def _enter_vhost(connection: "Connection", user: User, name: str) -> None:
     connection.publisher = context.publisher(user.access(name))
     context.open_count += 1
     connection.enter(RUNNING)
+
+
+def _entry_refusal(connection: "Connection", vhost_name: str) -> HardError:
+    user_name = connection.user_name.decode("utf-8", "replace")
+    AUDIT.warning(
+        "vhost refused",
+        extra={"user": user_name, "peer": connection.peer, "vhost": vhost_name, "reason": "no permission"},
+    )
+    return HardError(NOT_ALLOWED, f"access to vhost '{vhost_name}' refused for user '{user_name}'")
 
 
 def _check_limits(connection: "Connection", vhost_name: str) -> None:
