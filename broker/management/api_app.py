@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from broker.auth.remote import Undecided
 from broker.management.access import NOBODY, log_in
 from broker.management.answers import Answer
 from broker.management.api_table import TABLE
@@ -91,10 +92,14 @@ class Api:
         if request.method == "OPTIONS":
             return web.Response(headers={"Allow": found.allowed})
         route = found.route(request.method)
-        answer = route.handler(await self._call(request, route), *found.names)
-        if not isinstance(answer, Answer):
-            answer = await answer
-        return _response(answer)
+        call = await self._call(request, route)
+        while True:
+            try:
+                answer = route.handler(call, *found.names)
+                return _response(answer if isinstance(answer, Answer) else await answer)
+            except Undecided as undecided:
+                # Rights are looked at before anything is changed, so all of it can be done again.
+                await call.viewer.find_out(self._facts.context.logins, undecided)
 
     async def _call(self, request: web.Request, route: Route) -> Call:
         """Let the user in, and read the rest of the request."""

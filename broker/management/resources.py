@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from broker.auth.users import INTERNAL
 from broker.management.answers import Answer, as_json
 from broker.management.call import Call
 from broker.management.health import check_alarms, check_store
@@ -30,7 +31,8 @@ def whole_broker(call: Call) -> Answer:
 def whoami(call: Call) -> Answer:
     """The user who asks."""
     viewer = call.viewer
-    return call.one({"name": shown(viewer.name), "tags": list(viewer.tags), "is_internal_user": True})
+    is_internal = viewer.user.backend == INTERNAL
+    return call.one({"name": shown(viewer.name), "tags": list(viewer.tags), "is_internal_user": is_internal})
 
 
 def aliveness(call: Call, vhost: bytes) -> Answer:
