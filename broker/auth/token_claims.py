@@ -94,7 +94,10 @@ def _name(claims: Claims, rules: TokenRules) -> bytes:
     for claim in rules.user_claims:
         value = claims.get(claim)
         if isinstance(value, str) and value:
-            name = value.encode("utf-8", "replace")
+            try:
+                name = value.encode()
+            except UnicodeEncodeError:
+                raise TokenRefused(f"its {claim} claim is no text") from None
             if len(name) > _LONGEST_NAME:
                 raise TokenRefused(f"its {claim} claim is longer than {_LONGEST_NAME} octets")
             return name
@@ -118,7 +121,8 @@ def _scopes(claims: Claims, rules: TokenRules) -> list[str]:
 def _scopes_at(value: Any, path: list[str], resource_server_id: str) -> list[str]:
     """The scopes at a path of names through tables, and lists of tables."""
     if isinstance(value, list) and path:
-        return [scope for each in value for scope in _scopes_at(each, path, resource_server_id)]
+        tables = [each for each in value if isinstance(each, dict)]
+        return [scope for table in tables for scope in _scopes_at(table, path, resource_server_id)]
     if path:
         return _scopes_at(value.get(path[0]), path[1:], resource_server_id) if isinstance(value, dict) else []
     if isinstance(value, dict):

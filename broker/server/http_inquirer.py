@@ -71,7 +71,8 @@ class HttpInquirer(Inquirer):
             answer, tags = read_answer(await self._fetch(path, question))
         except (aiohttp.ClientError, AnswerError, OSError) as error:
             LOG.error("no answer of the HTTP backend", extra={"path": path, "reason": _reason(error)})
-        remote.answer(question, answer, tags)
+        finally:
+            remote.answer(question, answer, tags)
 
     async def _fetch(self, path: str, question: Question) -> str:
         form = urlencode(question.fields)

@@ -114,6 +114,7 @@ def test_a_key_of_one_type_does_not_verify_another_types_algorithm() -> None:
         (token(aud={"mq": 1}), "aud"),
         (token(without="aud"), "aud"),
         (token(sub="a" * 256), "longer than 255 octets"),
+        (token(sub="a\ud800"), "sub claim is no text"),
         (token(scope=[f"mq.read:*/{n}" for n in range(MOST_SCOPES + 1)], without="x")[: LONGEST_TOKEN + 9], "longer"),
     ],
 )

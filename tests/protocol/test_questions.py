@@ -312,7 +312,7 @@ def heard_of(peer: Stranger) -> list[str]:
 def test_wherever_it_is_cut_and_however_late_answers_come_a_conversation_is_the_same(
     scene: Scene, service: Service, cuts: list[int], patience: list[int]
 ) -> None:
-    def run(*, is_slow: bool) -> list[bytes]:
+    def run(*, is_slow: bool) -> list[str]:
         service.at_once = None if is_slow else ALLOWED
         peer = Stranger(scene)
         places = [0, *sorted(cuts), len(OCTETS)]
