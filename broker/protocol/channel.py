@@ -205,9 +205,8 @@ class Channel:
         remaining = self._remaining - len(piece)
         if remaining < 0:
             raise HardError(FRAME_ERROR, "content body frame exceeds remaining content size")
-        # Of the last piece nothing is noted: its frame comes again if permission for a further key is asked for first.
+        self._remaining = remaining
         if remaining > 0:
-            self._remaining = remaining
             if piece:
                 self._pieces.append(piece)
         elif self._pieces:
@@ -215,6 +214,15 @@ class Channel:
             self._pieces = []
         else:
             self._publish(piece)
+
+    def expect_again(self, size: i64) -> None:
+        """The last frame, of that payload, will be read again: permission must be asked for first."""
+        if self.expects == EXPECT_BODY:
+            self._remaining = size
+
+    def look_again(self) -> None:
+        """The user's rights may have changed: ask for the route even of a publish that is like the last."""
+        self.pattern.forget()
 
     def _publish(self, body: bytes) -> None:
         header = self._header

@@ -248,7 +248,7 @@ class Connection(Outlet):
                 self._refuse(hard)
                 going = not self._is_deaf
             except Undecided as undecided:
-                self._pos = last_frame_start(data, self._pos)
+                self._go_back(data)
                 going = self._ask(undecided)
         self._input.keep(data, self._pos)
         self._turn.finish()
@@ -419,6 +419,14 @@ class Connection(Outlet):
         self._awaits_verdict = True
         self.is_waiting = True
         self.is_choked = True
+
+    def _go_back(self, data: bytes) -> None:
+        """To the beginning of the frame that was read last."""
+        end = self._pos
+        self._pos = last_frame_start(data, end)
+        channel = self.channels.get(int(self._number))
+        if channel is not None:
+            channel.expect_again(end - self._pos - FRAME_OVERHEAD)
 
     def _ask(self, undecided: Undecided) -> bool:
         """Have somebody asked; the frame that needs the answer is read again then. True if the answer is there."""
@@ -706,13 +714,19 @@ class Connection(Outlet):
     def _look_at_user(self, now_s: float) -> None:
         """Close with a token that expires, and forget what was found out about the user's rights too long ago."""
         user = self.user
-        publisher = self.publisher
-        if user is None or publisher is None:
+        if user is None:
             return
         if user.expires_ms > 0 and self._turn.agenda.now_ms >= user.expires_ms:
             self.force_close("credential expired")
         elif not self.is_waiting and user.forgets(now_s):
-            publisher.forget_routes()
+            self.forget_routes()
+
+    def forget_routes(self) -> None:
+        """The user's rights may have changed: look at them again before the next publish."""
+        if self.publisher is not None:
+            self.publisher.forget_routes()
+        for channel in self.channels.values():
+            channel.look_again()
 
     def tick(self, now_s: float) -> None:
         """Look at the deadlines, the alarms and the heartbeats. Call it twice a second; flush the turn afterwards."""

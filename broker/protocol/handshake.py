@@ -193,10 +193,8 @@ def end_update(connection: "Connection") -> None:
     """
     user = connection.user
     login = connection.login
-    publisher = connection.publisher
     assert user is not None
     assert login is not None
-    assert publisher is not None
     connection.blame(CONNECTION_UPDATE_SECRET)
     shown = login.user
     if shown is None or shown.name != user.name:
@@ -204,7 +202,7 @@ def end_update(connection: "Connection") -> None:
         raise HardError(NOT_ALLOWED, "New secret was refused by one of the backends")
     user.renew(shown)
     if user.backend == OAUTH2:
-        publisher.forget_routes()
+        connection.forget_routes()
         if not user.may_enter(connection.vhost_name):
             raise _entry_refusal(connection, connection.vhost_name)
         for channel in list(connection.channels.values()):

@@ -118,10 +118,13 @@ def test_what_comes_behind_the_method_is_carried_out_behind_it(scene: Scene, ser
     assert peer.names()[-1] == "Connection.UpdateSecretOk"
 
 
-def publish(key: str, exchange: str = "", **headers: Any) -> list[Any]:
-    content = header.ContentHeader(0, 2, commands.Basic.Properties(headers=headers))
+def publish(key: str, exchange: str = "", pieces: tuple[bytes, ...] = (b"m", b"n"), **headers: Any) -> list[Any]:
+    content = header.ContentHeader(0, len(b"".join(pieces)), commands.Basic.Properties(headers=headers))
     method = commands.Basic.Publish(exchange=exchange, routing_key=key)
-    return [method, content, body.ContentBody(b"m"), body.ContentBody(b"n")]
+    return [method, content, *[body.ContentBody(piece) for piece in pieces]]
+
+
+PIECES = pytest.mark.parametrize("pieces", [(), (b"mn",), (b"m", b"n")], ids=["empty", "whole", "pieces"])
 
 
 def test_other_connections_go_on_meanwhile(scene: Scene, service: Service) -> None:
@@ -231,18 +234,57 @@ def test_a_key_in_cc_that_is_denied_refuses_the_message(scene: Scene, service: S
     assert scene.bodies(scene.vhost.queues[b"q"]) == []
 
 
-def test_a_route_is_asked_for_once_and_again_when_the_yes_is_too_old(scene: Scene, service: Service) -> None:
+@PIECES
+def test_a_route_is_asked_for_once_and_again_when_the_yes_is_too_old(
+    scene: Scene, service: Service, pieces: tuple[bytes, ...]
+) -> None:
     peer = with_channel(scene, service)
     service.at_once = ALLOWED
     for _ in range(10):
-        peer.say(1, *publish("q"))
+        peer.say(1, *publish("q", "", pieces))
         peer.tick(1.4)
     assert service.asked == ["exchange amq.default write"]
     peer.tick(1.5)
     service.denied = {"exchange amq.default write"}
-    peer.say(1, *publish("q"))
+    peer.say(1, *publish("q", "", pieces))
     assert [code for code, _ in told(peer)] == [403]
     assert scene.vhost.queues[b"q"].ready.count == 10
+
+
+@PIECES
+def test_keys_in_cc_are_asked_for_again_when_the_yes_is_too_old(
+    scene: Scene, service: Service, pieces: tuple[bytes, ...]
+) -> None:
+    peer = with_channel(scene, service)
+    service.at_once = ALLOWED
+    scene.vhost.bind(scene.vhost.exchanges[b"amq.topic"], scene.vhost.queues[b"q"], b"#", {})
+    for _ in range(5):
+        peer.say(1, *publish("a", "amq.topic", pieces, CC=["b"]))
+        peer.tick(6.0)
+    service.at_once = None
+    scene.context.logins.remote._allowed.clear()
+    peer.say(1, *publish("a", "amq.topic", pieces, CC=["b"]), *publish("a", "amq.topic", pieces))
+    answer_all(peer, service)
+    assert told(peer) == []
+    assert scene.bodies(scene.vhost.queues[b"q"]) == [b"".join(pieces)] * 7
+
+
+@PIECES
+def test_a_publish_like_the_last_waits_when_the_topology_has_changed(
+    scene: Scene, service: Service, pieces: tuple[bytes, ...]
+) -> None:
+    peer = with_channel(scene, service)
+    service.at_once = ALLOWED
+    for _ in range(5):
+        peer.say(1, *publish("q", "", pieces))
+    service.at_once = None
+    scene.context.logins.remote._allowed.clear()
+    peer.tick(0.5)  # forgets what it learnt itself
+    scene.declare(b"another")
+    peer.say(1, *publish("q", "", pieces), *publish("q", "", pieces))
+    assert scene.vhost.queues[b"q"].ready.count == 5
+    answer_all(peer, service)
+    assert scene.bodies(scene.vhost.queues[b"q"]) == [b"".join(pieces)] * 7
 
 
 def test_other_users_routes_stay_as_they_are(scene: Scene, service: Service) -> None:

@@ -162,7 +162,9 @@ def test_a_new_token_takes_the_place_of_the_old_one(issued: Scene) -> None:
 
 def test_a_new_tokens_scopes_hold_for_open_channels_routes_and_consumers(issued: Scene) -> None:
     peer = bearer(issued)
-    peer.say(1, *publish("q"), commands.Basic.Consume(queue="q", consumer_tag="c"))
+    for _ in range(5):
+        peer.say(1, *publish("q"))
+    peer.say(1, commands.Basic.Consume(queue="q", consumer_tag="c"))
     peer.heard.clear()
     update(peer, token(scope="mq.configure:*/*"))
     assert peer.names() == ["Basic.Cancel", "Connection.UpdateSecretOk"]
