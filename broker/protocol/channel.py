@@ -205,8 +205,9 @@ class Channel:
         remaining = self._remaining - len(piece)
         if remaining < 0:
             raise HardError(FRAME_ERROR, "content body frame exceeds remaining content size")
-        self._remaining = remaining
+        # Of the last piece nothing is noted: its frame is read again if permission for a key must be asked for first.
         if remaining > 0:
+            self._remaining = remaining
             if piece:
                 self._pieces.append(piece)
         elif self._pieces:
@@ -214,11 +215,6 @@ class Channel:
             self._pieces = []
         else:
             self._publish(piece)
-
-    def expect_again(self, size: i64) -> None:
-        """The last frame, of that payload, will be read again: permission must be asked for first."""
-        if self.expects == EXPECT_BODY:
-            self._remaining = size
 
     def look_again(self) -> None:
         """The user's rights may have changed: ask for the route even of a publish that is like the last."""

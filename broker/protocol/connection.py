@@ -7,7 +7,7 @@ from librt.strings import read_i32_be, read_i64_be
 from mypy_extensions import i64, mypyc_attr
 
 from broker.auth.logins import WAITING
-from broker.auth.remote import RemoteUser, Undecided
+from broker.auth.remote import Question, RemoteUser, Undecided
 from broker.auth.users import User
 from broker.core.arguments import Table, erlang_octets
 from broker.core.errors import (
@@ -135,6 +135,7 @@ class Connection(Outlet):
         is_choked: It was answered with more than the outbox should hold, so the rest of what it said waits
             until ``resume``; or ``is_waiting``.
         is_waiting: Its password is being checked, or somebody is asked what it may do; nothing more is read until then.
+        question: What was asked last.
         has_published: It has sent at least one message.
         has_channel_qos: ``basic.qos`` without global reaches running consumers as well.
         wants_cancel_notify: The client asked to be told when a queue it consumes from is deleted.
@@ -186,6 +187,7 @@ class Connection(Outlet):
         self.login: ConnectionLogin | None = None
         self.is_waiting: bool = False
         self._awaits_verdict: bool = False
+        self.question: Question | None = None
         self.user: User | None = None
         self.user_name: bytes = b""
         self.mechanism: bytes = b""
@@ -248,7 +250,7 @@ class Connection(Outlet):
                 self._refuse(hard)
                 going = not self._is_deaf
             except Undecided as undecided:
-                self._go_back(data)
+                self._pos = last_frame_start(data, self._pos)
                 going = self._ask(undecided)
         self._input.keep(data, self._pos)
         self._turn.finish()
@@ -420,14 +422,6 @@ class Connection(Outlet):
         self.is_waiting = True
         self.is_choked = True
 
-    def _go_back(self, data: bytes) -> None:
-        """To the beginning of the frame that was read last."""
-        end = self._pos
-        self._pos = last_frame_start(data, end)
-        channel = self.channels.get(int(self._number))
-        if channel is not None:
-            channel.expect_again(end - self._pos - FRAME_OVERHEAD)
-
     def _ask(self, undecided: Undecided) -> bool:
         """Have somebody asked; the frame that needs the answer is read again then. True if the answer is there."""
         user = self.user
@@ -436,6 +430,7 @@ class Connection(Outlet):
         self.context.logins.remote.ask(question, ConnectionAsker(self, user))
         if user.knows(question):
             return True
+        self.question = question
         self.is_waiting = True
         self.is_choked = True
         return False
@@ -752,6 +747,7 @@ class Connection(Outlet):
         """The socket is gone: requeue, cancel, delete what was exclusive."""
         if self.state == CLOSED and self.id not in self.context.connections:
             return
+        self.is_waiting = False
         self._turn.begin()
         self.release()
         self.enter(CLOSED)

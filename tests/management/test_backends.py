@@ -80,3 +80,20 @@ async def test_a_request_waits_until_the_service_has_been_asked_for_each_vhost(
     async with api.get("/api/vhosts?columns=name", headers={"Authorization": basic("bob", "pear")}) as answer:
         assert await answer.json() == [{"name": "/"}]
     assert tagging.asked == ["user bob", "vhost /", "vhost other"]
+
+
+async def test_what_is_changed_over_http_is_asked_about_like_amqp(api: Http, service: Service, broker: Broker) -> None:
+    tagging = Tagging()
+    broker.context.logins.remote.inquirer = tagging
+    logins = {"Authorization": basic("bob", "pear")}
+    async with api.put("/api/queues/%2F/new", json={}, headers=logins) as answer:
+        assert answer.status == 201
+    tagging.denied = {"queue new configure"}
+    broker.context.logins.remote._allowed.clear()
+    async with api.delete("/api/queues/%2F/new", headers=logins) as answer:
+        assert answer.status == 401
+        said = "configure access to queue 'new' in vhost '/' refused for user 'bob'"
+        assert (await answer.json())["reason"] == said
+    assert tagging.asked.count("queue new configure") == 2
+    assert b"new" in broker.turn.vhosts["/"].queues
+    assert not broker.context.connections
