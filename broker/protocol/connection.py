@@ -25,22 +25,14 @@ from broker.core.errors import (
     SoftError,
 )
 from broker.policy.limits import MAX_CHANNELS
+from broker.protocol.asker import ConnectionAsker
 from broker.protocol.channel import Channel
 from broker.protocol.context import Context
 from broker.protocol.dispatch import dispatch
-from broker.protocol.handshake import (
-    ConnectionAsker,
-    ConnectionLogin,
-    end_login,
-    end_update,
-    open_connection,
-    start_ok,
-    start_payload,
-    tune_ok,
-    update_secret,
-)
+from broker.protocol.handshake import ConnectionLogin, end_login, open_connection, start_ok, start_payload, tune_ok
 from broker.protocol.heartbeat import Heartbeat
 from broker.protocol.input import Input
+from broker.protocol.renewal import end_update, update_secret
 from broker.protocol.states import (
     AWAIT_HEADER,
     AWAIT_OPEN,

@@ -11,19 +11,16 @@ from mypy_extensions import i64, mypyc_attr
 
 from broker.auth.external import EXTERNAL
 from broker.auth.logins import WAITING, Login
-from broker.auth.remote import Asker, Question, RemoteUser
 from broker.auth.sasl import ANONYMOUS, MECHANISMS, read_response
-from broker.auth.users import OAUTH2, User
+from broker.auth.users import User
 from broker.core.arguments import Field, Table, octets
 from broker.core.errors import ACCESS_REFUSED, NOT_ALLOWED, HardError
 from broker.policy.limits import MAX_CONNECTIONS
-from broker.protocol.states import AWAIT_TUNE_OK, CHANNEL_RUNNING, RUNNING
+from broker.protocol.states import AWAIT_TUNE_OK, RUNNING
 from broker.wire.arguments import ArgumentReader
 from broker.wire.methods import (
     CONNECTION_OPEN_OK,
     CONNECTION_TUNE,
-    CONNECTION_UPDATE_SECRET,
-    CONNECTION_UPDATE_SECRET_OK,
     FRAME_MIN_SIZE,
 )
 from broker.wire.octets import longstr, u16, u32
@@ -50,23 +47,6 @@ class ConnectionLogin(Login):
     def decided(self) -> None:
         if self._connection.is_waiting:
             self._connection.transport.read_on()
-
-
-@final
-@mypyc_attr(native_class=True)
-class ConnectionAsker(Asker):
-    """A connection whose next method cannot be carried out before a question is answered."""
-
-    def __init__(self, connection: "Connection", user: RemoteUser) -> None:
-        self._connection: Final = connection
-        self._user: Final = user
-
-    def answered(self, question: Question) -> None:
-        self._user.learn(question)
-        connection = self._connection
-        if connection.is_waiting:
-            connection.is_waiting = False
-            connection.transport.read_on()
 
 
 def start_payload(connection: "Connection") -> bytes:
@@ -159,60 +139,6 @@ def end_login(connection: "Connection") -> None:
     connection.enter(AWAIT_TUNE_OK)
 
 
-def update_secret(connection: "Connection", reader: ArgumentReader) -> None:
-    """The client shows a new secret, because the old one expires. It goes on when the verdict is in.
-
-    RabbitMQ's extension. Where no secret was shown at the login, there is none to renew.
-
-    Raises:
-        HardError: 530, refused.
-    """
-    secret = reader.longstr()
-    reader.shortstr()  # reason: the client's business
-    reader.end()
-    user = connection.user
-    assert user is not None
-    if connection.mechanism == EXTERNAL or connection.mechanism == ANONYMOUS:
-        connection.outbox.method(0, CONNECTION_UPDATE_SECRET_OK, b"")
-        connection.touch()
-        return
-    login = ConnectionLogin(connection, user.name)
-    connection.login = login
-    connection.context.logins.begin_again(login, secret, user)
-    if login.verdict == WAITING:
-        connection.await_verdict()
-    else:
-        end_update(connection)
-
-
-def end_update(connection: "Connection") -> None:
-    """The verdict on a new secret is in. What the user may not do any more is over.
-
-    Raises:
-        HardError: 530, it is refused, another user's, or no longer good for the vhost.
-    """
-    user = connection.user
-    login = connection.login
-    assert user is not None
-    assert login is not None
-    connection.blame(CONNECTION_UPDATE_SECRET)
-    shown = login.user
-    if shown is None or shown.name != user.name:
-        connection.context.counters.logins_failed += 1
-        raise HardError(NOT_ALLOWED, "New secret was refused by one of the backends")
-    user.renew(shown)
-    if user.backend == OAUTH2:
-        connection.forget_routes()
-        if not user.may_enter(connection.vhost_name):
-            raise _entry_refusal(connection, connection.vhost_name)
-        for channel in list(connection.channels.values()):
-            if channel.state == CHANNEL_RUNNING:
-                channel.cancel_unreadable()
-    connection.outbox.method(0, CONNECTION_UPDATE_SECRET_OK, b"")
-    connection.touch()
-    LOG.info("secret updated", extra={"peer": connection.peer, "user": user.name.decode("utf-8", "replace")})
-
-
 def tune_ok(connection: "Connection", reader: ArgumentReader) -> None:
     """The client says what it makes of our offer. RabbitMQ takes its figures, and refuses those beyond the offer.
 
@@ -266,7 +192,7 @@ def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
     user = connection.user
     assert user is not None
     if not user.may_enter(name):
-        raise _entry_refusal(connection, name)
+        raise entry_refusal(connection, name)
     _check_limits(connection, name)
     _enter_vhost(connection, user, name)
     connection.outbox.method(0, CONNECTION_OPEN_OK, b"\x00")
@@ -302,7 +228,8 @@ def _enter_vhost(connection: "Connection", user: User, name: str) -> None:
     connection.enter(RUNNING)
 
 
-def _entry_refusal(connection: "Connection", vhost_name: str) -> HardError:
+def entry_refusal(connection: "Connection", vhost_name: str) -> HardError:
+    """What to raise when the user may not be in a vhost; it is logged."""
     user_name = connection.user_name.decode("utf-8", "replace")
     AUDIT.warning(
         "vhost refused",
