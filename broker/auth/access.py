@@ -96,10 +96,11 @@ def _filled_in(text: str, user_name: bytes, vhost_name: str) -> re.Pattern[bytes
     return _compiled(text.replace("{username}", name).replace("{vhost}", re.escape(vhost_name)))
 
 
-@final
 @mypyc_attr(native_class=True)
 class Access:
     """The rights of one user in one vhost, shared by all of the user's connections there and changed in place.
+
+    Users whom somebody else vouches for have subclasses of it, which find out in another way what is allowed.
 
     Attributes:
         user: Whose they are.
@@ -114,10 +115,19 @@ class Access:
         self.permission: Permission | None = None
         self.topics: Final[dict[bytes, TopicPermission]] = {}
 
-    def allows(self, verb: i64, name: bytes) -> bool:
-        """May it be done to a resource of that name?"""
+    def allows(self, verb: i64, kind: str, name: bytes) -> bool:
+        """May it be done to the queue or exchange, as ``kind`` says, of that name?"""
         permission = self.permission
         return permission is not None and permission.allows(verb, name)
+
+    def allows_topic(self, verb: i64, exchange_name: bytes, key: bytes) -> bool:
+        """May a message with this key be published to a topic exchange (WRITE), or the key be bound (READ)?"""
+        topic = self.topics.get(exchange_name)
+        return topic is None or topic.allows(verb, key)
+
+    def restricts_topics(self) -> bool:
+        """May ``allows_topic`` say no to anything?"""
+        return len(self.topics) > 0
 
     def check_queue(self, verb: i64, name: bytes) -> None:
         """Let the verb pass on a queue.
@@ -125,7 +135,7 @@ class Access:
         Raises:
             SoftError: 403.
         """
-        if not self.allows(verb, name):
+        if not self.allows(verb, "queue", name):
             raise self._refusal(verb, resource_text("queue", name, self.vhost_name))
 
     def check_exchange(self, verb: i64, name: bytes) -> None:
@@ -136,7 +146,7 @@ class Access:
         """
         if not name:
             name = b"amq.default"
-        if not self.allows(verb, name):
+        if not self.allows(verb, "exchange", name):
             raise self._refusal(verb, resource_text("exchange", name, self.vhost_name))
 
     def check_any(self, kind: str, name: bytes) -> None:
@@ -145,7 +155,7 @@ class Access:
         Raises:
             SoftError: 403, naming ``configure`` as RabbitMQ does.
         """
-        if not (self.allows(CONFIGURE, name) or self.allows(WRITE, name) or self.allows(READ, name)):
+        if not (self.allows(CONFIGURE, kind, name) or self.allows(WRITE, kind, name) or self.allows(READ, kind, name)):
             raise self._refusal(CONFIGURE, resource_text(kind, name, self.vhost_name))
 
     def check_topic(self, verb: i64, exchange_name: bytes, key: bytes) -> None:
@@ -154,8 +164,7 @@ class Access:
         Raises:
             SoftError: 403.
         """
-        topic = self.topics.get(exchange_name)
-        if topic is not None and not topic.allows(verb, key):
+        if not self.allows_topic(verb, exchange_name, key):
             where = resource_text("exchange", exchange_name, self.vhost_name)
             raise self._refusal(verb, f"topic '{key.decode('utf-8', 'replace')}' in {where}")
 

@@ -2,7 +2,7 @@
 
 from typing import Final, final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
 from broker.auth.access import Access
 from broker.auth.passwords import PasswordHash
@@ -10,11 +10,17 @@ from broker.auth.passwords import PasswordHash
 ADMINISTRATOR: Final = "administrator"
 IMPERSONATOR: Final = "impersonator"
 
+# The setting auth.backends: who knows users.
+INTERNAL: Final = "internal"  # the register below
+OAUTH2: Final = "oauth2"  # whoever signs tokens
+REMOTE: Final = "http"  # a service that is asked
 
-@final
+
 @mypyc_attr(native_class=True)
 class User:
     """Somebody who may log in. Changed in place, so that open connections see it.
+
+    Subclassed for users who are not stored here: somebody else vouches for one login of theirs.
 
     Attributes:
         name: The login.
@@ -22,6 +28,8 @@ class User:
         tags: What the user may do besides messaging: ``administrator``, ``monitoring``…
         accesses: Rights by vhost; also without any, once a connection has asked.
         is_deleted: Set once; a connection that is just coming in looks at it.
+        backend: Which of the setting ``auth.backends`` knows the user.
+        expires_ms: Wall clock, milliseconds: when the connection must end; 0 for never.
     """
 
     def __init__(self, name: bytes, password: PasswordHash, tags: list[str]) -> None:
@@ -30,6 +38,8 @@ class User:
         self.tags: list[str] = tags
         self.accesses: Final[dict[str, Access]] = {}
         self.is_deleted: bool = False
+        self.backend: str = INTERNAL
+        self.expires_ms: i64 = 0
 
     def access(self, vhost_name: str) -> Access:
         """The rights in that vhost, of which there may be none."""
@@ -43,6 +53,13 @@ class User:
         """Is there a permission, whatever it allows?"""
         access = self.accesses.get(vhost_name)
         return access is not None and access.permission is not None
+
+    def renew(self, other: "User") -> None:
+        """The same user has logged in again on the same connection: go by what ``other`` may do from here on."""
+
+    def forgets(self, now_s: float) -> bool:
+        """Has something that was found out about the user's rights become too old to build on? Asked now and then."""
+        return False
 
 
 @final

@@ -9,6 +9,7 @@ from typing import Final
 
 from broker.auth.logins import FROM_AFAR, HTTP, Login, Logins
 from broker.auth.passwords import no_password
+from broker.auth.remote import Asker, Question, RemoteUser, Undecided
 from broker.auth.users import ADMINISTRATOR, User
 from broker.management.refusals import REALM, Refusal, not_authorised
 
@@ -43,8 +44,20 @@ class Viewer:
         """May do everything but messaging without permission."""
         return ADMINISTRATOR in self.tags
 
+    async def find_out(self, logins: Logins, undecided: Undecided) -> None:
+        """Have somebody asked what this user may do; then the same can be tried again."""
+        user = self.user
+        assert isinstance(user, RemoteUser)
+        asker = HttpAsker(user)
+        logins.remote.ask(undecided.question, asker)
+        await asker.is_answered.wait()
+
     def may_see(self, vhost_name: str) -> bool:
-        """May look into a vhost: one that the user may enter, or any for monitors."""
+        """May look into a vhost: one that the user may enter, or any for monitors.
+
+        Raises:
+            Undecided: Somebody has to be asked.
+        """
         return self.is_monitor or self.user.may_enter(vhost_name)
 
     def must_be_administrator(self) -> None:
@@ -91,6 +104,20 @@ NOBODY: Final = Viewer(User(b"", no_password(), []))
 """Asks for what needs no login."""
 
 
+class HttpAsker(Asker):
+    """A request that waits for an answer about its user."""
+
+    def __init__(self, user: RemoteUser) -> None:
+        super().__init__()
+        self._user = user
+        self.is_answered = asyncio.Event()
+
+    def answered(self, question: Question) -> None:
+        """The answer is there."""
+        self._user.learn(question)
+        self.is_answered.set()
+
+
 class HttpLogin(Login):
     """The login of one request."""
 
@@ -116,7 +143,12 @@ async def log_in(logins: Logins, authorization: str | None, address: str | None)
     """
     if authorization is None:
         raise Refusal(401, "", "", headers={"WWW-Authenticate": REALM})
-    name, password = _credentials(authorization)
+    scheme, _, rest = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        login = HttpLogin(b"", address or "")
+        logins.begin_token(login, rest.strip().encode())
+        return let_in(await _identity(login))
+    name, password = _credentials(scheme, rest)
     return let_in(await identified(logins, name, password, address))
 
 
@@ -128,6 +160,10 @@ async def identified(logins: Logins, name: bytes, password: bytes, address: str 
     """
     login = HttpLogin(name, address or "")
     logins.begin(login, password)
+    return await _identity(login)
+
+
+async def _identity(login: HttpLogin) -> User:
     await login.is_decided.wait()
     if login.verdict == FROM_AFAR:
         raise not_authorised("User can only log in via localhost")
@@ -148,8 +184,7 @@ def let_in(user: User) -> Viewer:
     return Viewer(user)
 
 
-def _credentials(authorization: str) -> tuple[bytes, bytes]:
-    scheme, _, rest = authorization.partition(" ")
+def _credentials(scheme: str, rest: str) -> tuple[bytes, bytes]:
     if scheme.lower() != "basic":
         raise Refusal(401, "not_authorized", "Not_Authorized")
     try:

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from broker.auth.remote import Undecided
 from broker.management.access import NOBODY, Viewer, log_in
 from broker.management.answers import Answer
 from broker.management.api_table import TABLE
@@ -100,12 +101,19 @@ class Api:
         if request.method == "OPTIONS":
             return web.Response(headers={"Allow": found.allowed})
         route = found.route(request.method)
-        answer = route.handler(await self._call(request, route), *found.names)
-        if not isinstance(answer, Answer):
-            answer = await answer
+        answer = await self._answer(route, await self._call(request, route), found.names)
         if answer.parts:
             return await send_parts(request, answer.parts, {"Content-Type": answer.content_type})
         return _response(answer)
+
+    async def _answer(self, route: Route, call: Call, names: tuple[bytes, ...]) -> Answer:
+        while True:
+            try:
+                answer = route.handler(call, *names)
+                return answer if isinstance(answer, Answer) else await answer
+            except Undecided as undecided:
+                # Rights are looked at before anything is changed, so all of it can be done again.
+                await call.viewer.find_out(self._facts.context.logins, undecided)
 
     async def _viewer(self, request: web.Request) -> Viewer:
         """Who asks: by the console's session, or with a password in the request."""

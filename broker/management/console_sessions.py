@@ -65,8 +65,11 @@ class Sessions:
             del self._by_digest[of_user[0]]
         elif len(self._by_digest) >= MOST:
             del self._by_digest[next(iter(self._by_digest))]
+        life_s = self.life_s
+        if user.expires_ms > 0:  # the token that was the password
+            life_s = min(life_s, (user.expires_ms - self._clock.now_ms()) / 1000)
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        self._by_digest[_digest(token)] = Session(user, user.password, now_s + self.life_s, now_s + IDLE_S)
+        self._by_digest[_digest(token)] = Session(user, user.password, now_s + life_s, now_s + IDLE_S)
         return token
 
     def user(self, token: str, is_loopback: bool) -> User | None:
@@ -84,6 +87,7 @@ class Sessions:
         if not self._users.may_come_from(session.user.name, is_loopback):
             return None
         session.idle_s = now_s + IDLE_S
+        session.user.forgets(now_s)  # what a service said of the user's rights is asked again, as for each request
         return session.user
 
     def close(self, token: str) -> None:

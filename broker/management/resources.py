@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from broker.auth.users import INTERNAL
 from broker.management.answers import Answer, as_json
 from broker.management.call import Call
 from broker.management.consumer_view import consumer_view
@@ -53,7 +54,8 @@ async def whole_broker(call: Call) -> Answer:
 def whoami(call: Call) -> Answer:
     """The user who asks."""
     viewer = call.viewer
-    return call.one({"name": shown(viewer.name), "tags": list(viewer.tags), "is_internal_user": True})
+    is_internal = viewer.user.backend == INTERNAL
+    return call.one({"name": shown(viewer.name), "tags": list(viewer.tags), "is_internal_user": is_internal})
 
 
 # --- queues

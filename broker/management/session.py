@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from broker.auth.logins import HTTP
+from broker.auth.remote import Undecided
 from broker.core.arguments import Table
 from broker.core.errors import ACCESS_REFUSED, NOT_FOUND, HardError
 from broker.management.call import Call
@@ -120,6 +121,7 @@ class Session:
 
         Raises:
             AmqpRefused: It closed the channel.
+            Undecided: Somebody has to be asked for permission, and the method has not been carried out.
         """
         self._tell(_frame(FRAME_METHOD, u32(method) + arguments))
         return self._heard()
@@ -146,6 +148,8 @@ class Session:
     def _tell(self, frames: bytes) -> None:
         connection = self._connection
         connection.feed(frames)
+        if connection.is_waiting and connection.question is not None:
+            raise Undecided(connection.question)
         if connection.is_choked:
             connection.resume()  # a large answer has been taken
         self._facts.attend()

@@ -72,6 +72,8 @@ class Channel:
         confirms: The ledger of publisher confirms.
         transaction: What is held back until ``tx.commit``; None unless the channel is transactional.
         last_queue: Name of the queue declared last, which an empty queue name means.
+        made_up: Name for the queue that is being declared without one. A declare is carried out again when somebody has
+            to be asked for permission, and asks for the same name then.
     """
 
     def __init__(self, connection: "Connection", number: i64, publisher: Publisher, outbox: Outbox) -> None:
@@ -109,6 +111,7 @@ class Channel:
         self.confirms: Final = ConfirmLedger(number, outbox, connection, publisher.vhost.counters)
         self.transaction: Transaction | None = None
         self.last_queue: bytes | None = None
+        self.made_up: bytes = b""
 
     def answer(self, method: i64, arguments: bytes) -> None:
         """Put one method into the outbox."""
@@ -202,17 +205,20 @@ class Channel:
         remaining = self._remaining - len(piece)
         if remaining < 0:
             raise HardError(FRAME_ERROR, "content body frame exceeds remaining content size")
-        self._remaining = remaining
+        # Of the last piece nothing is noted: its frame is read again if permission for a key must be asked for first.
         if remaining > 0:
+            self._remaining = remaining
             if piece:
                 self._pieces.append(piece)
         elif self._pieces:
-            self._pieces.append(piece)
-            body = b"".join(self._pieces)
+            self._publish(b"".join([*self._pieces, piece]))
             self._pieces = []
-            self._publish(body)
         else:
             self._publish(piece)
+
+    def look_again(self) -> None:
+        """The user's rights may have changed: ask for the route even of a publish that is like the last."""
+        self.pattern.forget()
 
     def _publish(self, body: bytes) -> None:
         header = self._header
@@ -463,7 +469,7 @@ class Channel:
     def cancel_unreadable(self) -> None:
         """The user's rights have changed: cancel the consumers of queues that may no longer be read."""
         for consumer in list(self.consumers.values()):
-            if not self.access.allows(READ, consumer.queue.name):
+            if not self.access.allows(READ, "queue", consumer.queue.name):
                 consumer.queue.remove_consumer(consumer)
                 self.cancel_by_broker(consumer)
                 self.vhost.consumer_left(consumer.queue)

@@ -7,6 +7,7 @@ from librt.strings import read_i32_be, read_i64_be
 from mypy_extensions import i64, mypyc_attr
 
 from broker.auth.logins import WAITING
+from broker.auth.remote import Question, RemoteUser, Undecided
 from broker.auth.users import User
 from broker.core.arguments import Table, erlang_octets
 from broker.core.errors import (
@@ -24,12 +25,14 @@ from broker.core.errors import (
     SoftError,
 )
 from broker.policy.limits import MAX_CHANNELS
+from broker.protocol.asker import ConnectionAsker
 from broker.protocol.channel import Channel
 from broker.protocol.context import Context
 from broker.protocol.dispatch import dispatch
 from broker.protocol.handshake import ConnectionLogin, end_login, open_connection, start_ok, start_payload, tune_ok
 from broker.protocol.heartbeat import Heartbeat
 from broker.protocol.input import Input
+from broker.protocol.renewal import end_update, update_secret
 from broker.protocol.states import (
     AWAIT_HEADER,
     AWAIT_OPEN,
@@ -69,7 +72,6 @@ from broker.wire.methods import (
     CONNECTION_TUNE_OK,
     CONNECTION_UNBLOCKED,
     CONNECTION_UPDATE_SECRET,
-    CONNECTION_UPDATE_SECRET_OK,
     FRAME_BODY,
     FRAME_END,
     FRAME_HEADER,
@@ -116,7 +118,7 @@ class Connection(Outlet):
         state: One of the connection states.
         channels: Open and closing channels by number.
         client_properties: As ``connection.start-ok`` had them.
-        login: What it said in ``connection.start-ok``, and the verdict on it; None before.
+        login: Its last login, at the start or with a new secret, and the verdict on it; None before.
         user: Who logged in; None before.
         exclusive_queues: Queues that go when it goes.
         max_payload: Largest payload of a frame that it may send, octets.
@@ -124,7 +126,8 @@ class Connection(Outlet):
         is_held: We do not read from it, because it does not read our answers; so its silence proves nothing.
         is_choked: It was answered with more than the outbox should hold, so the rest of what it said waits
             until ``resume``; or ``is_waiting``.
-        is_waiting: Its password is being checked, and nothing more is read until the verdict.
+        is_waiting: Its password is being checked, or somebody is asked what it may do; nothing more is read until then.
+        question: What was asked last.
         has_published: It has sent at least one message.
         has_channel_qos: ``basic.qos`` without global reaches running consumers as well.
         wants_cancel_notify: The client asked to be told when a queue it consumes from is deleted.
@@ -175,6 +178,8 @@ class Connection(Outlet):
         # what the handshake agrees on
         self.login: ConnectionLogin | None = None
         self.is_waiting: bool = False
+        self._awaits_verdict: bool = False
+        self.question: Question | None = None
         self.user: User | None = None
         self.user_name: bytes = b""
         self.mechanism: bytes = b""
@@ -236,6 +241,9 @@ class Connection(Outlet):
             except HardError as hard:
                 self._refuse(hard)
                 going = not self._is_deaf
+            except Undecided as undecided:
+                self._pos = last_frame_start(data, self._pos)
+                going = self._ask(undecided)
         self._input.keep(data, self._pos)
         self._turn.finish()
 
@@ -394,11 +402,7 @@ class Connection(Outlet):
         elif method == CONNECTION_OPEN:
             open_connection(self, reader)
         elif method == CONNECTION_UPDATE_SECRET:
-            # With passwords there is nothing to renew; RabbitMQ answers ok all the same.
-            reader.longstr()
-            reader.shortstr()
-            self.outbox.method(0, CONNECTION_UPDATE_SECRET_OK, b"")
-            self.touch()
+            update_secret(self, reader)
         elif method == CONNECTION_CLOSE:
             self._closed_by_client(reader)
         else:
@@ -406,16 +410,34 @@ class Connection(Outlet):
 
     def await_verdict(self) -> None:
         """The password is being checked: what the peer says meanwhile is left until ``resume``."""
+        self._awaits_verdict = True
         self.is_waiting = True
         self.is_choked = True
 
+    def _ask(self, undecided: Undecided) -> bool:
+        """Have somebody asked; the frame that needs the answer is read again then. True if the answer is there."""
+        user = self.user
+        assert isinstance(user, RemoteUser)
+        question = undecided.question
+        self.context.logins.remote.ask(question, ConnectionAsker(self, user))
+        if user.knows(question):
+            return True
+        self.question = question
+        self.is_waiting = True
+        self.is_choked = True
+        return False
+
     def _end_waiting(self) -> None:
         """The verdict is in."""
+        self._awaits_verdict = False
         self.is_waiting = False
         self._number = 0
         self._turn.begin()
         try:
-            end_login(self)
+            if self.state == AWAIT_START_OK:
+                end_login(self)
+            elif self.state == RUNNING:
+                end_update(self)
         except HardError as refusal:
             self._refuse(refusal)
         self._turn.finish()
@@ -612,10 +634,10 @@ class Connection(Outlet):
         self.is_blocked = True
 
     def resume(self) -> None:
-        """The socket takes octets again, or the verdict on the login is in."""
+        """The socket takes octets again, or what was waited for is there."""
         self.is_blocked = False
         login = self.login
-        if self.is_waiting and login is not None and login.verdict != WAITING and self.state == AWAIT_START_OK:
+        if self._awaits_verdict and login is not None and login.verdict != WAITING:
             self._end_waiting()
         if self.is_choked and not self.is_waiting:
             self.is_choked = False
@@ -676,6 +698,23 @@ class Connection(Outlet):
                     self._number = channel.number
                     self._refuse_on_channel(overdue)
 
+    def _look_at_user(self, now_s: float) -> None:
+        """Close with a token that expires, and forget what was found out about the user's rights too long ago."""
+        user = self.user
+        if user is None:
+            return
+        if user.expires_ms > 0 and self._turn.agenda.now_ms >= user.expires_ms:
+            self.force_close("credential expired")
+        elif not self.is_waiting and user.forgets(now_s):
+            self.forget_routes()
+
+    def forget_routes(self) -> None:
+        """The user's rights may have changed: look at them again before the next publish."""
+        if self.publisher is not None:
+            self.publisher.forget_routes()
+        for channel in self.channels.values():
+            channel.look_again()
+
     def tick(self, now_s: float) -> None:
         """Look at the deadlines, the alarms and the heartbeats. Call it twice a second; flush the turn afterwards."""
         if self.state != RUNNING or self._is_deaf:
@@ -694,11 +733,13 @@ class Connection(Outlet):
             elif self._heartbeat.is_due(now_s, self.octets_sent, float(self.heartbeat_s)):
                 self.outbox.heartbeat()
                 self.touch()
+        self._look_at_user(now_s)
 
     def lost(self) -> None:
         """The socket is gone: requeue, cancel, delete what was exclusive."""
         if self.state == CLOSED and self.id not in self.context.connections:
             return
+        self.is_waiting = False
         self._turn.begin()
         self.release()
         self.enter(CLOSED)
@@ -745,6 +786,16 @@ class Connection(Outlet):
     def blame(self, method: i64) -> None:
         """Name ``method`` in the close frame if what follows is refused; 0 for none."""
         self._method = method
+
+
+def last_frame_start(data: bytes, end: i64) -> i64:
+    """Where the frame begins that ends before ``end``. Chunks begin with a whole frame or the protocol header."""
+    start: i64 = 0
+    next_start: i64 = len(PROTOCOL_HEADER) if data.startswith(b"AMQP") else 0
+    while next_start < end:
+        start = next_start
+        next_start = start + 8 + get_u32(data, start + 3)
+    return start
 
 
 def shortstr_text(text: str) -> bytes:

@@ -6,7 +6,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from broker.auth.access import Access
 from broker.auth.logins import Logins
-from broker.auth.users import Users
+from broker.auth.users import INTERNAL, Users
 from broker.core.arguments import Table
 from broker.core.clock import Clock
 from broker.core.counters import Counters
@@ -148,7 +148,12 @@ class Context:
         return found
 
     def publisher(self, access: Access) -> Publisher:
-        """The publisher, and with it the route cache, that all connections of one user to one vhost share."""
+        """The publisher, and with it the route cache, that all connections of one user to one vhost share.
+
+        Users whom somebody else vouches for have rights of their own on each connection, and so a publisher.
+        """
+        if access.user.backend != INTERNAL:
+            return Publisher(self.turn.vhosts[access.vhost_name], access, self.limits.tables)
         publisher = self._publishers.get(access)
         if publisher is None:
             publisher = Publisher(self.turn.vhosts[access.vhost_name], access, self.limits.tables)

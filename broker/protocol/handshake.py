@@ -129,6 +129,7 @@ def end_login(connection: "Connection") -> None:
     if user is None:
         raise _refusal(connection)
     connection.user = user
+    connection.user_name = user.name
     context = connection.context
     context.counters.logins_succeeded += 1
     limits = context.limits
@@ -176,6 +177,7 @@ def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
 
     Raises:
         HardError: 530, no such vhost, one that the user may not enter, or too many connections.
+        Undecided: Somebody has to be asked whether the user may enter.
     """
     name = reader.shortstr().decode("utf-8")
     reader.shortstr()
@@ -190,12 +192,7 @@ def open_connection(connection: "Connection", reader: ArgumentReader) -> None:
     user = connection.user
     assert user is not None
     if not user.may_enter(name):
-        user_name = user.name.decode("utf-8", "replace")
-        AUDIT.warning(
-            "vhost refused",
-            extra={"user": user_name, "peer": connection.peer, "vhost": name, "reason": "no permission"},
-        )
-        raise HardError(NOT_ALLOWED, f"access to vhost '{name}' refused for user '{user_name}'")
+        raise entry_refusal(connection, name)
     _check_limits(connection, name)
     _enter_vhost(connection, user, name)
     connection.outbox.method(0, CONNECTION_OPEN_OK, b"\x00")
@@ -229,6 +226,16 @@ def _enter_vhost(connection: "Connection", user: User, name: str) -> None:
     connection.publisher = context.publisher(user.access(name))
     context.open_count += 1
     connection.enter(RUNNING)
+
+
+def entry_refusal(connection: "Connection", vhost_name: str) -> HardError:
+    """What to raise when the user may not be in a vhost; it is logged."""
+    user_name = connection.user_name.decode("utf-8", "replace")
+    AUDIT.warning(
+        "vhost refused",
+        extra={"user": user_name, "peer": connection.peer, "vhost": vhost_name, "reason": "no permission"},
+    )
+    return HardError(NOT_ALLOWED, f"access to vhost '{vhost_name}' refused for user '{user_name}'")
 
 
 def _check_limits(connection: "Connection", vhost_name: str) -> None:

@@ -3,6 +3,7 @@
 from broker.auth.access import CONFIGURE, WRITE
 from broker.core.destination import resource_text
 from broker.core.errors import NOT_FOUND, NOT_IMPLEMENTED, PRECONDITION_FAILED, HardError, SoftError
+from broker.core.ids import generated_name
 from broker.protocol.audit import bindings_changed, topology_changed
 from broker.protocol.channel import Channel
 from broker.protocol.exchange_methods import check_source, refuse_default
@@ -48,9 +49,12 @@ def declare(channel: Channel, reader: ArgumentReader) -> None:
     else:
         is_exclusive = bits & 4 != 0
         before = vhost.version
+        if not name and not channel.made_up:
+            channel.made_up = generated_name(b"amq.gen-")
         queue = vhost.declare_queue(
-            name, bits & 2 != 0, is_exclusive, bits & 8 != 0, arguments, connection.id, channel.access
+            name, bits & 2 != 0, is_exclusive, bits & 8 != 0, arguments, connection.id, channel.access, channel.made_up
         )
+        channel.made_up = b""
         topology_changed(channel, before, "queue declared", queue)
         if is_exclusive:
             connection.exclusive_queues[queue.name] = queue

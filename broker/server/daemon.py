@@ -15,6 +15,7 @@ from broker.metrics.machine import Machine
 from broker.net.door import Door
 from broker.net.listener import AmqpListeners, bound_port
 from broker.net.tls import TlsError
+from broker.server.backends import BackendError, Backends
 from broker.server.banner import StartReport, announce
 from broker.server.definitions_file import DefinitionsError, load_definitions
 from broker.server.engine import Engine, ExposureError
@@ -83,9 +84,15 @@ class Daemon:
         heart = Heart(engine.context, self._stop_wanted.set, monitor)
         workers = PasswordWorkers()
         engine.context.logins.checker = workers
+        try:
+            backends = Backends(settings.auth, engine.context.logins, engine.context.clock)
+        except BackendError as error:
+            LOG.critical("not started", extra={"reason": str(error)})
+            await self._give_up(engine, heart, workers)
+            return EXIT_FAILED
         web = WebPorts(settings, engine, tls_files, heart.attend)
         sampling = Sampling(web.facts.sampler, Machine(settings.data_dir))
-        self._catch_signals(tls_files)
+        self._catch_signals(tls_files, backends)
         try:
             await self._open(engine, heart, web, tls_files)
         except (OSError, DefinitionsError, ExposureError) as error:
@@ -94,9 +101,8 @@ class Daemon:
             self._close_ports()
             await sampling.stop()
             await web.close()
-            await workers.stop()
-            await heart.stop()
-            engine.close()
+            await backends.stop()
+            await self._give_up(engine, heart, workers)
             return EXIT_FAILED
         gc.collect()
         gc.freeze()
@@ -104,7 +110,13 @@ class Daemon:
         gc.enable()
         await self._stop_wanted.wait()
         await sampling.stop()
-        return await self._close(engine, heart, web, workers)
+        return await self._close(engine, heart, web, workers, backends)
+
+    async def _give_up(self, engine: Engine, heart: Heart, workers: PasswordWorkers) -> None:
+        """The start has failed: close what is open by then."""
+        await workers.stop()
+        await heart.stop()
+        engine.close()
 
     async def _open(self, engine: Engine, heart: Heart, web: WebPorts, tls_files: TlsFiles) -> None:
         settings = self._settings
@@ -141,9 +153,13 @@ class Daemon:
         )
         self._manager.ready(f"listening on {amqp}")
 
-    def _catch_signals(self, tls_files: TlsFiles) -> None:
+    def _catch_signals(self, tls_files: TlsFiles, backends: Backends) -> None:
+        def reload() -> None:
+            tls_files.reload()
+            backends.reload()
+
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, tls_files.reload)
+        loop.add_signal_handler(signal.SIGHUP, reload)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
 
@@ -158,7 +174,9 @@ class Daemon:
         for port in self._ports:
             port.close()
 
-    async def _close(self, engine: Engine, heart: Heart, web: WebPorts, workers: PasswordWorkers) -> int:
+    async def _close(
+        self, engine: Engine, heart: Heart, web: WebPorts, workers: PasswordWorkers, backends: Backends
+    ) -> int:
         """Stop accepting, close the clients with 320, sync, let go of the data directory."""
         self._manager.stopping()
         self._close_ports()
@@ -177,6 +195,7 @@ class Daemon:
         for connection in list(connections.values()):
             connection.transport.close()
         await web.close()
+        await backends.stop()
         await workers.stop()
         await heart.stop()
         try:

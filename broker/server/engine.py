@@ -84,6 +84,7 @@ class Engine:
         users = Users([name.encode() for name in settings.loopback_users])
         self.context = Context(self.turn, users, _limits(settings), clock, server_properties(settings))
         self.context.anonymous_user = settings.auth.anonymous_user.encode()
+        self.context.logins.backends = list(settings.auth.backends)
         journal = StoredTopology(self.store)
         self.administration = Administration(self.context, self._vhosts, journal, settings.auth.new_passwords)
         reader = TopologyReader(self.turn, self._vhosts, users)

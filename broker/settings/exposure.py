@@ -26,7 +26,7 @@ def bind_refusal(settings: Settings, user_names: Collection[str]) -> str | None:
         settings: The settings of this process.
         user_names: Every user that exists.
     """
-    if settings.allow_only_guest or set(user_names) - {"guest"}:
+    if settings.allow_only_guest or set(user_names) - {"guest"} or "internal" not in settings.auth.backends:
         return None
     binds = [("bind", settings.bind)]
     binds += [(f"{key}.bind", listener.bind) for key, listener in listeners_of(settings) if listener.bind]

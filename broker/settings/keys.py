@@ -225,7 +225,7 @@ def flatten(table: Mapping[str, object], prefix: str, groups: Collection[str]) -
 
 
 def nest(values: Mapping[str, object]) -> dict[str, object]:
-    """The reverse of ``flatten``, for keys of one or two parts."""
+    """The reverse of ``flatten``."""
     nested: dict[str, object] = {}
     groups: dict[str, dict[str, object]] = {}
     for key, value in values.items():
@@ -234,11 +234,12 @@ def nest(values: Mapping[str, object]) -> dict[str, object]:
             groups.setdefault(group, {})[name] = value
         else:
             nested[key] = value
-    return nested | groups
+    return nested | {group: nest(inner) for group, inner in groups.items()}
 
 
 def _groups(settings: Collection[str]) -> frozenset[str]:
-    return frozenset(key.split(".")[0] for key in settings if "." in key)
+    """Every section: ``auth`` and ``auth.oauth2`` for ``auth.oauth2.issuer``."""
+    return frozenset(key[:end] for key in settings for end in range(len(key)) if key[end] == ".")
 
 
 SETTINGS: Final[dict[str, Setting]] = {setting.key: setting for setting in _walk(Settings, "")}

@@ -19,6 +19,23 @@ ClientCertificate = Literal["none", "optional", "required"]
 LoginFrom = Literal["off", "common_name", "distinguished_name", "subject_alternative_name"]
 RatesMode = Literal["none", "basic", "detailed"]
 NameKind = Literal["dns", "email", "ip", "uri"]
+AuthBackend = Literal["internal", "oauth2", "http"]
+HttpMethod = Literal["get", "post"]
+TokenAlgorithm = Literal[
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "HS256",
+    "HS384",
+    "HS512",
+]
 
 
 class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -247,9 +264,131 @@ class ManagementSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "basic"
 
 
+class TokenKeySettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """One key that tokens may be signed with."""
+
+    kid: Annotated[str, Meta(min_length=1, max_length=255, description="Its name in the header of tokens.")] = "key"
+    file: Annotated[
+        str, Meta(description="PEM file with the public key or a certificate; for a secret, a file with nothing else.")
+    ] = ""
+    secret: Annotated[
+        bool, Meta(description="It is no key pair but a secret, for HS256 and its like. Whoever has it can sign.")
+    ] = False
+
+
+class ScopeAliasSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """A word of tokens, such as a role, that stands for scopes."""
+
+    alias: Annotated[str, Meta(description="The word.")] = ""
+    scopes: Annotated[tuple[str, ...], Meta(description="What it stands for, each with the prefix.")] = ()
+
+
+class OAuth2Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose tokens are believed, and what in them is for this broker. For the backend oauth2."""
+
+    resource_server_id: Annotated[
+        str, Meta(max_length=255, description="This broker's name at the authority: what aud has to name.")
+    ] = ""
+    jwks_file: Annotated[
+        str,
+        Meta(
+            description=(
+                "File with the authority's JSON Web Key Set. Read again on SIGHUP, and when it has changed and a token "
+                "names an unknown key."
+            )
+        ),
+    ] = ""
+    default_key: Annotated[
+        str, Meta(max_length=255, description="The kid of the key for tokens that name none; empty: they are refused.")
+    ] = ""
+    algorithms: Annotated[
+        tuple[TokenAlgorithm, ...],
+        Meta(
+            min_length=1,
+            description=(
+                "What tokens may be signed with; a key verifies only what its type is made for. Those of secrets, HS, "
+                "have to be named here and not only to have a key."
+            ),
+        ),
+    ] = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+    issuer: Annotated[str, Meta(description="What iss has to say; empty for anything that a key has signed.")] = ""
+    verify_aud: Annotated[bool, Meta(description="Refuse tokens whose aud does not name resource_server_id.")] = True
+    require_exp: Annotated[bool, Meta(description="Refuse tokens that never expire.")] = True
+    leeway_s: Annotated[
+        float, Meta(ge=0, le=3600, description="By how much the authority's clock may differ from this machine's.")
+    ] = 0.0
+    scope_prefix: Annotated[
+        str,
+        Meta(
+            max_length=255,
+            description='Of scopes for this broker. "auto" for resource_server_id and a dot; empty: all are.',
+        ),
+    ] = "auto"
+    additional_scopes_key: Annotated[
+        tuple[str, ...],
+        Meta(description="Further claims with scopes; dots lead into tables: resource_access.broker.roles."),
+    ] = ()
+    preferred_username_claims: Annotated[
+        tuple[str, ...], Meta(description="Claims with the user's name, before sub and client_id.")
+    ] = ()
+    keys: Annotated[
+        tuple[TokenKeySettings, ...], Meta(max_length=100, description="Keys in files of their own, also beside a set.")
+    ] = ()
+    scope_aliases: Annotated[
+        tuple[ScopeAliasSettings, ...], Meta(max_length=1000, description="Words of tokens that stand for scopes.")
+    ] = ()
+
+
+class AuthHttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The service that is asked. For the backend http."""
+
+    user_path: Annotated[
+        str,
+        Meta(min_length=1, description="Asked whether a user may log in with a password, and with which tags: a URL."),
+    ] = "http://localhost:8000/auth/user"
+    vhost_path: Annotated[str, Meta(min_length=1, description="Asked whether the user may enter a vhost.")] = (
+        "http://localhost:8000/auth/vhost"
+    )
+    resource_path: Annotated[
+        str, Meta(min_length=1, description="Asked whether the user has a permission for a queue or exchange.")
+    ] = "http://localhost:8000/auth/resource"
+    topic_path: Annotated[str, Meta(min_length=1, description="Asked the same for a key on a topic exchange.")] = (
+        "http://localhost:8000/auth/topic"
+    )
+    method: Annotated[
+        HttpMethod, Meta(description="get is RabbitMQ's default; post keeps passwords out of the service's access log.")
+    ] = "get"
+    request_timeout_s: Annotated[
+        float, Meta(gt=0, le=3600, description="From the question to the answer; later it is a no.")
+    ] = 15.0
+    connection_timeout_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Of that, to get a connection to the service.")
+    ] = 15.0
+    max_connections: Annotated[
+        int, Meta(ge=1, le=10_000, description="Connections to the service; further questions wait for one.")
+    ] = 20
+    cache_ttl_s: Annotated[
+        float, Meta(ge=1, le=86_400, description="How long a yes is good for. A no is asked again.")
+    ] = 15.0
+    cache_size: Annotated[int, Meta(ge=1, le=10_000_000, description="Answers kept at most.")] = 10_000
+    authorities: Annotated[
+        str, Meta(description="PEM file with the authorities for https; empty for those of the system.")
+    ] = ""
+
+
 class AuthSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How users prove who they are."""
 
+    backends: Annotated[
+        tuple[AuthBackend, ...],
+        Meta(
+            min_length=1,
+            description=(
+                "Who knows users, in the order in which they are asked; the first yes counts. internal: the users of "
+                "this broker; oauth2: tokens as passwords; http: a service of yours."
+            ),
+        ),
+    ] = ("internal",)
     anonymous_user: Annotated[
         str,
         Meta(
@@ -266,6 +405,8 @@ class AuthSettings(Struct, frozen=True, forbid_unknown_fields=True):
             )
         ),
     ] = "argon2id"
+    oauth2: OAuth2Settings = OAuth2Settings()
+    http: AuthHttpSettings = AuthHttpSettings()
 
 
 class DefinitionsSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from broker.settings.model import OFF, HostSettings, ListenerSettings, Settings, TlsSettings
+from broker.settings.model import OFF, AuthSettings, HostSettings, ListenerSettings, Settings, TlsSettings
 
 
 def contradiction(settings: Settings) -> str | None:
     """What is wrong with ``settings`` as a whole, in one line; None if they can be used."""
-    return _ports(settings) or _listeners(settings) or _store(settings)
+    return _ports(settings) or _listeners(settings) or _backends(settings.auth) or _store(settings)
 
 
 def listeners_of(settings: Settings) -> Iterator[tuple[str, ListenerSettings]]:
@@ -60,6 +60,36 @@ def _host(host: HostSettings) -> str | None:
         return 'certificate = "": expected a file'
     if not host.name or "*" in host.name.removeprefix("*."):
         return f"name = {host.name!r}: expected a name such as mq.example.org or *.example.org"
+    return None
+
+
+def _backends(auth: AuthSettings) -> str | None:
+    if len(set(auth.backends)) < len(auth.backends):
+        return f"auth.backends = {', '.join(auth.backends)}: expected each backend once"
+    return (_oauth2(auth) if "oauth2" in auth.backends else None) or (_http(auth) if "http" in auth.backends else None)
+
+
+def _oauth2(auth: AuthSettings) -> str | None:
+    oauth2 = auth.oauth2
+    if not oauth2.resource_server_id:
+        return 'auth.oauth2.resource_server_id = "": expected a name, because auth.backends has oauth2'
+    if not oauth2.jwks_file and not oauth2.keys:
+        return 'auth.oauth2.jwks_file = "": expected a file, or keys in auth.oauth2.keys'
+    kids = [key.kid for key in oauth2.keys]
+    if len(set(kids)) < len(kids):
+        return "auth.oauth2.keys: expected another kid for each key"
+    for number, key in enumerate(oauth2.keys):
+        if not key.file:
+            return f'auth.oauth2.keys[{number}].file = "": expected a file'
+    return None
+
+
+def _http(auth: AuthSettings) -> str | None:
+    http = auth.http
+    paths = {"user": http.user_path, "vhost": http.vhost_path, "resource": http.resource_path, "topic": http.topic_path}
+    for name, url in paths.items():
+        if not url.startswith(("http://", "https://")):
+            return f"auth.http.{name}_path = {url!r}: expected a URL that begins with http:// or https://"
     return None
 
 

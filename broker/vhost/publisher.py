@@ -9,7 +9,7 @@ from typing import Final, cast, final
 from mypy_extensions import i64, mypyc_attr
 
 from broker.auth.access import WRITE, Access
-from broker.auth.users import IMPERSONATOR
+from broker.auth.users import IMPERSONATOR, INTERNAL
 from broker.core.arguments import Field, Table, octets, type_name
 from broker.core.errors import (
     ACCESS_REFUSED,
@@ -32,6 +32,8 @@ from broker.wire.tables import CODEC_LIMITS, TableLimits, check_table, decode_ta
 
 # Routes kept. Keys that never come back (a topic with a number in it) must not fill the memory: swept when full.
 ROUTE_CACHE_SIZE: Final = 10_000
+# The same for a publisher that serves one connection, of which there may be many.
+OWN_ROUTE_CACHE_SIZE: Final = 1_000
 
 # What became of a publish.
 ROUTED: Final = 0  # in its queues; none of them needs a sync
@@ -82,7 +84,8 @@ class Route:
 class Publisher:
     """Publishes into one vhost for one user.
 
-    Write permission is part of the route, so it costs a message nothing; whoever changes it raises the vhost's version.
+    Write permission is part of the route, so it costs a message nothing; whoever changes it raises the vhost's version,
+    or calls ``forget_routes``.
 
     Attributes:
         vhost: The vhost.
@@ -96,6 +99,7 @@ class Publisher:
         self.access: Final = access
         self._tables: Final = tables
         self._routes: dict[bytes, Route] = {}
+        self._most_routes: Final[i64] = ROUTE_CACHE_SIZE if access.user.backend == INTERNAL else OWN_ROUTE_CACHE_SIZE
         self._version: i64 = -1
         self._nothing: Final[list[Enqueuer]] = []
         self.targets: list[Enqueuer] = self._nothing
@@ -106,13 +110,14 @@ class Publisher:
 
         Raises:
             SoftError: 403 without permission, 404 for a missing exchange, 403 for an internal one.
+            Undecided: Somebody has to be asked for permission.
             HardError: 540 for ``immediate``, 501 for octets that cannot be decoded.
         """
         if self._version == self.vhost.version:
             known = self._routes.get(method)
             if known is not None:
                 return known
-            if len(self._routes) >= ROUTE_CACHE_SIZE:
+            if len(self._routes) >= self._most_routes:
                 self._routes = {}
         else:
             self._routes = {}
@@ -120,6 +125,10 @@ class Publisher:
         route = self._find(method)
         self._routes[method] = route
         return route
+
+    def forget_routes(self) -> None:
+        """The user's rights may have changed: find every route anew."""
+        self._routes = {}
 
     def _find(self, method: bytes) -> Route:
         reader = ArgumentReader(method)
@@ -226,7 +235,7 @@ class Publisher:
         keys = [route.key]
         _add_keys(keys, headers, b"CC")
         _add_keys(keys, headers, b"BCC")
-        if self.access.topics and route.exchange.kind == TOPIC:
+        if self.access.restricts_topics() and route.exchange.kind == TOPIC:
             for key in keys:
                 self.access.check_topic(WRITE, route.exchange.name, key)
         queues: list[Enqueuer] = []

@@ -329,15 +329,15 @@ class VHost(ExchangeLookup):
         arguments: Table,
         connection_id: i64,
         access: Access | None = None,
+        made_up: bytes = b"",
     ) -> Queue:
-        """The queue as declared, made if it is new; an empty name asks for a generated one.
+        """The queue as declared, made if it is new; an empty name asks for ``made_up``, or else for a generated one.
 
         ``access`` None is the broker itself, which may do everything.
 
         Raises:
             SoftError: 403 for reserved names or without permission, 405 and 406 for a difference, 406 for arguments.
         """
-        self.counters.queues_declared += 1
         if self.default_queue_type != CLASSIC and not names_queue_type(arguments):
             arguments = self._with_default_type(arguments, is_durable, is_exclusive, is_auto_delete)
         if not name:
@@ -345,12 +345,13 @@ class VHost(ExchangeLookup):
                 kind = queue_type(arguments).decode("utf-8", "replace")
                 text = f"Cannot declare a server-named queue for type rabbit_{kind}_queue"
                 raise SoftError(PRECONDITION_FAILED, text)
-            name = generated_name(b"amq.gen-")
+            name = made_up or generated_name(b"amq.gen-")
         elif name.startswith(RESERVED_PREFIX):
             text = f"queue name '{name.decode('utf-8', 'replace')}' contains reserved prefix 'amq.*'"
             raise SoftError(ACCESS_REFUSED, text)
         if access is not None:
             access.check_queue(CONFIGURE, name)
+        self.counters.queues_declared += 1
         existing = self.queues.get(name)
         if existing is not None:
             if existing.owner_id != (connection_id if is_exclusive else 0):

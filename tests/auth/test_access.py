@@ -29,7 +29,7 @@ def refusal(rights: Access, verb: int, name: bytes, kind: str = "queue") -> str:
 
 
 def test_each_verb_has_its_own_expression(rights: Access) -> None:
-    found = [[rights.allows(verb, name) for name in (b"c", b"w", b"r")] for verb in (CONFIGURE, WRITE, READ)]
+    found = [[rights.allows(verb, "queue", name) for name in (b"c", b"w", b"r")] for verb in (CONFIGURE, WRITE, READ)]
     assert found == [[True, False, False], [False, True, False], [False, False, True]]
 
 
@@ -43,23 +43,23 @@ def test_refusals_are_in_rabbitmqs_words(rights: Access) -> None:
 
 def test_who_has_no_permission_may_do_nothing_and_not_enter(ann: User) -> None:
     assert not ann.may_enter("/")
-    assert not ann.access("/").allows(READ, b"q")
+    assert not ann.access("/").allows(READ, "queue", b"q")
     assert not ann.may_enter("/")  # asking has made none
 
 
 def test_a_change_is_seen_by_who_holds_the_rights_already(ann: User, rights: Access) -> None:
-    assert rights.allows(READ, b"r1")
+    assert rights.allows(READ, "queue", b"r1")
     permit(ann, read="^s")
-    assert not rights.allows(READ, b"r1")
-    assert rights.allows(READ, b"s1")
+    assert not rights.allows(READ, "queue", b"r1")
+    assert rights.allows(READ, "queue", b"s1")
     rights.permission = None
-    assert not rights.allows(READ, b"s1")
+    assert not rights.allows(READ, "queue", b"s1")
 
 
 def test_decisions_are_remembered_and_not_without_end(rights: Access) -> None:
     for n in range(MOST_DECISIONS + 10):
-        assert rights.allows(READ, b"r%d" % n)
-        assert not rights.allows(READ, b"s%d" % n)
+        assert rights.allows(READ, "queue", b"r%d" % n)
+        assert not rights.allows(READ, "queue", b"s%d" % n)
     permission = rights.permission
     assert permission is not None
     assert len(permission._decisions[READ]) <= MOST_DECISIONS

@@ -134,7 +134,7 @@ def test_methods_about_the_channel_itself_need_no_right(scene: Scene, guest: Use
     permit(guest)
     peer = Stranger(scene).with_channel()
     peer.say(1, *FREE)
-    peer.say(0, commands.Connection.UpdateSecret("s", "r"))
+    peer.say(0, commands.Connection.UpdateSecret("guest", "r"))
     assert told(peer) == []
 
 

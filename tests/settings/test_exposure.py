@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from broker.settings.exposure import bind_refusal, is_loopback
-from broker.settings.model import ListenerSettings, ListenersSettings, Settings
+from broker.settings.model import AuthSettings, ListenerSettings, ListenersSettings, Settings
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "LocalHost"])
@@ -32,6 +32,13 @@ def test_another_user_or_the_setting_allows_it() -> None:
     assert bind_refusal(exposed, ["guest", "ann"]) is None
     assert bind_refusal(exposed, ["ann"]) is None
     assert bind_refusal(replace(exposed, allow_only_guest=True), ["guest"]) is None
+
+
+def test_where_the_brokers_users_cannot_log_in_guest_is_no_danger() -> None:
+    exposed = replace(Settings(), bind="::", auth=AuthSettings(backends=("oauth2",)))
+    assert bind_refusal(exposed, ["guest"]) is None
+    exposed = replace(exposed, auth=AuthSettings(backends=("oauth2", "internal")))
+    assert bind_refusal(exposed, ["guest"]) is not None
 
 
 def test_a_further_listener_on_a_network_is_refused_as_well() -> None:

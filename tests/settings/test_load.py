@@ -8,7 +8,15 @@ from msgspec.inspect import IntType
 
 from broker.settings.keys import SETTINGS
 from broker.settings.load import SettingsError, load_settings
-from broker.settings.model import OFF, HostSettings, ListenerSettings, Settings, TlsSettings
+from broker.settings.model import (
+    OFF,
+    HostSettings,
+    ListenerSettings,
+    ScopeAliasSettings,
+    Settings,
+    TlsSettings,
+    TokenKeySettings,
+)
 
 
 def written(tmp_path: Path, text: str) -> str:
@@ -44,6 +52,12 @@ def test_the_environment_may_name_the_file_and_the_flag_names_another(tmp_path: 
     assert load_settings(path, {"PONYMQ_CONFIG": "/nowhere/at/all"}, {}).port == 1001
 
 
+MORE_LISTS = {
+    "auth.backends": ("internal,http", ("internal", "http")),
+    "auth.oauth2.algorithms": ("RS256, HS256", ("RS256", "HS256")),
+}
+
+
 @pytest.mark.parametrize("key", SETTINGS)
 def test_every_setting_is_reached_from_the_environment_by_its_name(key: str) -> None:
     setting = SETTINGS[key]
@@ -52,6 +66,10 @@ def test_every_setting_is_reached_from_the_environment_by_its_name(key: str) -> 
     value: object
     if isinstance(default, bool):
         text, value = ("false", False) if default else ("true", True)
+    elif key == "auth.oauth2.keys":
+        text, value = "[{kid = 'k', file = 'f'}]", (TokenKeySettings("k", "f"),)
+    elif key == "auth.oauth2.scope_aliases":
+        text, value = "[{alias = 'a', scopes = ['b']}]", (ScopeAliasSettings("a", ("b",)),)
     elif setting.items:
         text, value = "[{port = 5671}]", (ListenerSettings(port=5671),)
     elif isinstance(default, int | float):
@@ -59,11 +77,12 @@ def test_every_setting_is_reached_from_the_environment_by_its_name(key: str) -> 
         value = default - 1 if is_highest else default + 1
         text = str(value)
     elif isinstance(default, tuple):
-        text, value = "ann, bob", ("ann", "bob")
+        text, value = MORE_LISTS.get(key, ("ann, bob", ("ann", "bob")))
     else:
         choices = {"log.level": "error", "log.format": "json", "amqp.version": "3.10.8"}
         choices["management.rates_mode"] = "none"
         choices["auth.new_passwords"] = "rabbit_password_hashing_sha256"
+        choices["auth.http.method"] = "post"
         text = value = "keep" if key.startswith("interceptors.") else choices.get(key, "other")
     settings = load_settings(None, {setting.environment_name: text}, {})
     found: object = settings
@@ -295,3 +314,37 @@ def test_rabbitmqs_name_of_the_definitions_file_is_understood_everywhere(tmp_pat
     assert load_settings(path, {"PONYMQ_LOAD_DEFINITIONS": "/e.json"}, {}).definitions.file == "/e.json"
     assert load_settings(path, {}, {"load_definitions": "/f.json"}).definitions.file == "/f.json"
     assert load_settings(path, {"PONYMQ_DEFINITIONS_FILE": "/g.json"}, {}).definitions.file == "/g.json"
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"BACKENDS": "internal,internal"}, "auth.backends = internal, internal: expected each backend once"),
+        ({"BACKENDS": "oauth2"}, 'auth.oauth2.resource_server_id = "": expected a name, because auth.backends has'),
+        (
+            {"BACKENDS": "internal,oauth2", "OAUTH2_RESOURCE_SERVER_ID": "mq"},
+            'auth.oauth2.jwks_file = "": expected a file, or keys in auth.oauth2.keys',
+        ),
+        (
+            {"BACKENDS": "oauth2", "OAUTH2_RESOURCE_SERVER_ID": "mq", "OAUTH2_KEYS": "[{kid = 'a'}]"},
+            'auth.oauth2.keys[0].file = "": expected a file',
+        ),
+        (
+            {
+                "BACKENDS": "oauth2",
+                "OAUTH2_RESOURCE_SERVER_ID": "mq",
+                "OAUTH2_KEYS": "[{kid = 'a', file = 'f'}, {kid = 'a', file = 'g'}]",
+            },
+            "auth.oauth2.keys: expected another kid for each key",
+        ),
+        ({"BACKENDS": "http", "HTTP_TOPIC_PATH": "ftp://x"}, "auth.http.topic_path = 'ftp://x': expected a URL"),
+    ],
+)
+def test_backends_that_lack_something_are_refused(environ: dict[str, str], message: str) -> None:
+    said = refusal(environ={f"PONYMQ_AUTH_{name}": text for name, text in environ.items()})
+    assert said.startswith(f"settings: {message}")
+
+
+def test_an_unknown_backend_is_refused_with_those_there_are() -> None:
+    said = refusal(environ={"PONYMQ_AUTH_BACKENDS": "internal,ldap"})
+    assert said.endswith("expected a list of any of http, internal, oauth2")
