@@ -127,7 +127,7 @@ class Handshake(Target):
     """Everything that somebody can say who has not logged in; a sixth of the inputs knows the password."""
 
     name = "handshake"
-    share = 50
+    share = 60
     inputs_per_world = 100_000
 
     def begin(self, dice: Dice) -> None:
@@ -198,7 +198,7 @@ class Channels(Target):
     """Everything that somebody can say who has logged in."""
 
     name = "channels"
-    share = 20
+    share = 12
     inputs_per_world = 2000
 
     def begin(self, dice: Dice) -> None:

@@ -10,7 +10,7 @@ from fuzz.dice import Dice
 from fuzz.steps import Steps, octets_of
 from fuzz.target import Target
 
-MOST_TRIES = 400
+MOST_TRIES = 200
 
 
 class Finding(Struct):

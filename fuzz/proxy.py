@@ -30,7 +30,7 @@ class ProxyHeaders(Target):
     """Who connects to a port behind a proxy, and says something else than the proxy would."""
 
     name = "proxy"
-    share = 15
+    share = 20
     inputs_per_world = 1_000_000
 
     def begin(self, dice: Dice) -> None:

@@ -17,6 +17,8 @@ from broker.settings.model import AmqpSettings, AuthSettings, LogSettings, Setti
 USER: Final = "ann"
 # Must never be seen outside, in whatever form.
 PASSWORD: Final = "correct-horse-5ecret"  # noqa: S105 - of a broker that nobody else can reach
+# The same as octets are shown in error texts; its beginning, as they may be cut off.
+PASSWORD_OCTETS: Final = ",".join(str(octet) for octet in PASSWORD.encode()[:8])
 HIDDEN_VHOST: Final = "hidden-vh0st"
 MOMENT_S: Final = 0.6
 LONG_S: Final = 100.0
@@ -93,7 +95,7 @@ class Watcher(logging.Handler):
             line = formatter.format(record)
             if not line.isprintable() and not record.exc_info:
                 self.trouble = f"a log line that does not print: {line!r}"
-            if PASSWORD in line:
+            if PASSWORD in line or PASSWORD_OCTETS in line:
                 self.trouble = f"a password in the log: {line!r}"
 
 
