@@ -109,7 +109,7 @@ def work(target: Target, seed: int, first: int, count: int, notes: Notes, direct
 def _look(notes: Notes, count: int) -> None:
     resident = resident_bytes()
     notes.last_bytes = resident
-    if notes.done <= count * WARM_UP:
+    if not notes.warm_bytes or notes.done <= count * WARM_UP:
         notes.warm_bytes = notes.most_bytes = resident
     elif resident > notes.most_bytes:
         notes.most_bytes = resident
