@@ -1,8 +1,8 @@
 """Fuzz: what must hold whatever octets a peer sends, tried with very many of them.
 
-Four targets, each a process of its own that feeds a broker without sockets: the AMQP connection before a login, the same
-behind one, the PROXY header, and the two HTTP ports behind aiohttp's own parser. ``make fuzz`` runs them; the tests run
-a few seconds of each.
+Four targets, each a process of its own that feeds a broker without sockets: the AMQP connection before a login, the
+same behind one, the PROXY header, and the two HTTP ports behind aiohttp's own parser. ``make fuzz`` runs them; the
+tests run a few seconds of each.
 
 An input is a list of steps, built by a grammar from valid conversations and then damaged. Its number, the seed and the
 name of the target say all there is to know about it, so it can be made again. After each input the broker must have

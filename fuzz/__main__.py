@@ -26,7 +26,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--inputs", type=int, default=INPUTS, help="how many, over all targets")
     parser.add_argument("--seed", type=int, default=1, help="another one makes other inputs")
     parser.add_argument("--processes", type=int, default=2, help="at one time")
-    parser.add_argument("--found", type=Path, default=HERE.parent / "build" / "found", help="where findings are written")
+    parser.add_argument(
+        "--found", type=Path, default=HERE.parent / "build" / "found", help="where findings are written"
+    )
     parser.add_argument("--again", type=Path, help="try the finding in this file once more, and nothing else")
     words = parser.parse_args()
     unknown = {*words.only.split(",")} - {"", *BY_NAME}

@@ -229,7 +229,7 @@ class Channels(Target):
                 pieces.append(dice.of(self._odd))
             elif throw == 1:
                 pieces.append(dice.of(self._closes))
-            elif throw == 2:  # noqa: PLR2004 - one of sixty
+            elif throw == 2:
                 pieces.append(Frames(dice).channel_method(1))
             else:
                 pieces.append(dice.of(self._said[dice.of(CHANNELS) - 1]))

@@ -9,8 +9,8 @@ from typing import Final
 
 import psutil
 
-from fuzz.finding import Finding, input_seed, world_dice, written
 from fuzz.dice import Dice
+from fuzz.finding import Finding, input_seed, world_dice, written
 from fuzz.target import Target
 from fuzz.worker import Notes, work
 
@@ -83,7 +83,9 @@ class Job:
         """How it stands."""
         notes = self.notes
         took_s = self.took_s or time.monotonic() - self._began_s
-        memory = f"{notes.warm_bytes / MiB:.1f} MiB, at most {notes.most_bytes / MiB:.1f}, last {notes.last_bytes / MiB:.1f}"
+        memory = (
+            f"{notes.warm_bytes / MiB:.1f} MiB, at most {notes.most_bytes / MiB:.1f}, last {notes.last_bytes / MiB:.1f}"
+        )
         return (
             f"{self.target.name:10} {notes.done:9,} of {self.count:,} inputs, {notes.done / took_s:7,.0f}/s, "
             f"{notes.found} found, slowest {notes.slowest_us / 1000:.1f} ms (#{notes.slowest}), warm {memory}"

@@ -78,15 +78,44 @@ ARGUMENTS = (
     *(b"x-single-active-consumer", b"x-queue-type", b"x-queue-mode", b"x-consumer-timeout", b"x-priority"),
     *(b"x-stream-offset", b"x-max-age", b"x-stream-max-segment-size-bytes", b"x-stream-filter", b"x-match", b"x-delay"),
     *(b"x-delayed-type", b"x-message-deduplication", b"x-cache-size", b"x-cache-ttl", b"x-deduplication-header"),
-    *(b"x-recent-history-length", b"x-recent-history-no-store", b"alternate-exchange", b"hash-header", b"hash-property"),
+    *(
+        b"x-recent-history-length",
+        b"x-recent-history-no-store",
+        b"alternate-exchange",
+        b"hash-header",
+        b"hash-property",
+    ),
     *(b"CC", b"BCC", b"x-death", b"x-cancel-on-ha-failover", b"x-first-death-queue"),
 )
 WORDS = (
-    *(b"quorum", b"stream", b"classic", b"lazy", b"drop-head", b"reject-publish", b"reject-publish-dlx", b"all", b"any"),
+    *(
+        b"quorum",
+        b"stream",
+        b"classic",
+        b"lazy",
+        b"drop-head",
+        b"reject-publish",
+        b"reject-publish-dlx",
+        b"all",
+        b"any",
+    ),
     *(b"first", b"last", b"next", b"1h", b"7D", b"at-least-once", b"at-most-once", b"direct", b"topic", b"e0", b"q0"),
 )
 CAPABILITIES = (b"authentication_failure_close", b"consumer_cancel_notify", b"connection.blocked", b"basic.nack")
-FIXED_KINDS = {b"t": 1, b"b": 1, b"B": 1, b"s": 2, b"u": 2, b"I": 4, b"i": 4, b"l": 8, b"L": 8, b"T": 8, b"f": 4, b"d": 8}
+FIXED_KINDS = {
+    b"t": 1,
+    b"b": 1,
+    b"B": 1,
+    b"s": 2,
+    b"u": 2,
+    b"I": 4,
+    b"i": 4,
+    b"l": 8,
+    b"L": 8,
+    b"T": 8,
+    b"f": 4,
+    b"d": 8,
+}
 DEEPEST = 40  # the codec's own limit is 32
 
 
@@ -238,6 +267,6 @@ class Frames:
             return frame(HEARTBEAT, dice.of((0, 0, 0, channel)), b"" if dice.below(3) else dice.octets(9))
         if throw == 1:
             return frame(dice.below(256), channel, dice.octets(50))
-        if throw == 2:  # noqa: PLR2004 - the third of six
+        if throw == 2:
             return self.content(channel)
         return self.any_method(channel)

@@ -55,19 +55,74 @@ SHAPES: Final = (
     *("/api/{part}", "/api/{part}", "/api/{part}/{vhost}", "/api/{part}/{vhost}/{name}", "/api/{part}/{name}"),
     *("/api/vhosts/{vhost}/{part}", "/api/users/{name}/{part}", "/api/connections/{name}/channels", "/", "/api"),
     *("/api/health/checks/{name}", "/api/health/checks/alarms", "/api/{part}/{vhost}/{name}/{name}", "//api//{part}/"),
-    *("/api/users/bulk-delete", "/api/vhosts/{name}/deletion/protection", "/{part}", "/api/exchanges/{vhost}/amq.topic"),
+    *(
+        "/api/users/bulk-delete",
+        "/api/vhosts/{name}/deletion/protection",
+        "/{part}",
+        "/api/exchanges/{vhost}/amq.topic",
+    ),
 )
 QUERIES: Final = (
     *("page=1", "page=0", "page=99999999999", "page_size=500", "page_size=0", "name=q", "name=(((", "use_regex=true"),
-    *("name=(a%2B)%2B$&use_regex=true", "sort=messages", "sort=name.x.y", "sort=%FF", "sort_reverse=true", "columns=name"),
-    *("columns=a.b.c,name,,", "columns=" + "a." * 500, "=", "&&&", "%", "page=%D9%A1", "page=1&page=2", "disable_stats=x"),
+    *(
+        "name=(a%2B)%2B$&use_regex=true",
+        "sort=messages",
+        "sort=name.x.y",
+        "sort=%FF",
+        "sort_reverse=true",
+        "columns=name",
+    ),
+    *(
+        "columns=a.b.c,name,,",
+        "columns=" + "a." * 500,
+        "=",
+        "&&&",
+        "%",
+        "page=%D9%A1",
+        "page=1&page=2",
+        "disable_stats=x",
+    ),
 )
 METRICS: Final = (
-    *("/metrics", "/metrics/per-object", "/metrics/detailed?family=queue_coarse_metrics", "/metrics/x", "/", "/favicon"),
+    *(
+        "/metrics",
+        "/metrics/per-object",
+        "/metrics/detailed?family=queue_coarse_metrics",
+        "/metrics/x",
+        "/",
+        "/favicon",
+    ),
     *("/metrics/detailed?family=nonesuch", "/metrics/detailed?vhost=%2F&queue=(((&family=queue_metrics"),
 )
-METHODS: Final = (*("GET",) * 12, "PUT", "PUT", "PUT", "DELETE", "POST", "HEAD", "OPTIONS", "PATCH", "TRACE", "get", "B@D", "")
-PATTERNS: Final = (".*", "^q", "(a+)+$", "(((", "[", "\\", "a{1,99999}", "(?i)x", "(?P<a>b)(?P=a)", "x" * 2000, "", "\ud800")
+METHODS: Final = (
+    *("GET",) * 12,
+    "PUT",
+    "PUT",
+    "PUT",
+    "DELETE",
+    "POST",
+    "HEAD",
+    "OPTIONS",
+    "PATCH",
+    "TRACE",
+    "get",
+    "B@D",
+    "",
+)
+PATTERNS: Final = (
+    ".*",
+    "^q",
+    "(a+)+$",
+    "(((",
+    "[",
+    "\\",
+    "a{1,99999}",
+    "(?i)x",
+    "(?P<a>b)(?P=a)",
+    "x" * 2000,
+    "",
+    "\ud800",
+)
 DEFINITIONS: Final = (
     *({"max-length": 10}, {"max-length": -1}, {"max-length": "x"}, {"message-ttl": 1e308}, {"expires": 2**70}, {}),
     *({"dead-letter-exchange": "x" * 300}, {"queue-mode": "lazy"}, {"ha-mode": "all"}, {"x": [1]}, [], None),
@@ -253,18 +308,27 @@ class Requests(Target):
 
     def _body(self, dice: Dice, path: str) -> bytes:
         if dice.one_in(12):
-            return dice.of((b"", b"null", b"[]", b'"x"', b"{", b"[" * 3000, b"\xff\xfe", b'{"a":' * 500, dice.octets(50)))
+            return dice.of(
+                (b"", b"null", b"[]", b'"x"', b"{", b"[" * 3000, b"\xff\xfe", b'{"a":' * 500, dice.octets(50))
+            )
         word = dice.of(("u", "p", "v", "o", "l"))
         value: dict[str, object]
         if "users" in path or word == "u":
-            value = {"tags": dice.of(("", "management", ["monitoring"], 1)), "password": dice.of(("x", "", None, "y" * 2000))}
+            value = {
+                "tags": dice.of(("", "management", ["monitoring"], 1)),
+                "password": dice.of(("x", "", None, "y" * 2000)),
+            }
             if dice.one_in(3):
                 value = {"tags": "", "password_hash": dice.of(("", "AAAA", "!!", base64.b64encode(bytes(36)).decode()))}
         elif "permissions" in path or word == "p":
             value = {each: dice.of(PATTERNS) for each in ("configure", "write", "read")}
             value["exchange"] = "amq.topic"
         elif "policies" in path or word == "o":
-            value = {"pattern": dice.of(PATTERNS), "definition": dice.of(DEFINITIONS), "priority": dice.of((0, 1, -5, "x"))}
+            value = {
+                "pattern": dice.of(PATTERNS),
+                "definition": dice.of(DEFINITIONS),
+                "priority": dice.of((0, 1, -5, "x")),
+            }
             value["apply-to"] = dice.of(("all", "queues", "exchanges", "streams", "nonesuch", 1))
         elif "limits" in path or word == "l":
             value = {"value": dice.of((0, 10, -1, "x", 2**70, 1.5, None, [1]))}

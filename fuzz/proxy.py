@@ -72,7 +72,7 @@ class ProxyHeaders(Target):
                 ):
                     raise Broken("an endless header")
                 continue
-            if not 0 < header.size <= len(octets) or not 0 <= header.port <= 0xFFFF:  # noqa: PLR2004 - 16 bits
+            if not 0 < header.size <= len(octets) or not 0 <= header.port <= 0xFFFF:
                 raise Broken(f"a header of {header.size} octets, port {header.port}")
             if header.host and str(ipaddress.ip_address(header.host)) != header.host:
                 raise Broken(f"an address in another form: {header.host!r}")

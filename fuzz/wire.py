@@ -78,7 +78,7 @@ class Wire(Transport):
                 if octets[at:] != PROTOCOL_HEADER:
                     raise Broken(f"something behind the protocol header: {octets[at:]!r}")
                 return
-            if end - at < 8:  # noqa: PLR2004 - the smallest frame
+            if end - at < 8:
                 raise Broken(f"not a whole frame: {octets[at:]!r}")
             kind = octets[at]
             size = int.from_bytes(octets[at + 3 : at + 7], "big")
@@ -102,8 +102,6 @@ def _check_close(arguments: bytes) -> None:
     text = arguments[3 : 3 + arguments[2]]
     if code not in REPLY_NAMES or code == INTERNAL_ERROR:
         raise Broken(f"closed with {code} {text!r}")
-    if not text.startswith(REPLY_NAMES[code].encode()) or len(arguments) != 7 + len(text):  # noqa: PLR2004
+    if not text.startswith(REPLY_NAMES[code].encode()) or len(arguments) != 7 + len(text):
         raise Broken(f"a close with the arguments {arguments!r}")
     text.decode("utf-8")
-
-

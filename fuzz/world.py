@@ -54,7 +54,7 @@ class QuickChecker(Checker):
     def start(self, check: PasswordCheck) -> None:
         expected = check.expected
         if expected is not None and expected.algorithm == "rabbit_password_hashing_sha256" and expected.value:
-            found = digest(expected.algorithm, expected.value[:SALT_BYTES], check._password)  # noqa: SLF001
+            found = digest(expected.algorithm, expected.value[:SALT_BYTES], check._password)
             check.is_right = found == expected.value
         if self.is_late:
             self._waiting.append(check)
@@ -118,7 +118,7 @@ class World:
             data_dir=f"{self._directory}/data",
             default_user=USER,
             default_pass=PASSWORD,
-            auth=AuthSettings(new_passwords="rabbit_password_hashing_sha256"),  # noqa: S106 - the name of a hash
+            auth=AuthSettings(new_passwords="rabbit_password_hashing_sha256"),
             # Small enough for an input to reach.
             amqp=AmqpSettings(max_message_bytes=1_000_000, max_unacked_per_channel=1000, channel_max=100),
             log=LogSettings(level="info"),

@@ -72,8 +72,8 @@ class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             description=(
-                "PEM file with a revocation list of each of these authorities; what is on it is refused. A list that is "
-                "missing or out of date refuses every certificate of its authority. Empty to look at none."
+                "PEM file with a revocation list of each of these authorities; what is on it is refused. A list that "
+                "is missing or out of date refuses every certificate of its authority. Empty to look at none."
             )
         ),
     ] = ""
