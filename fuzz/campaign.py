@@ -12,7 +12,7 @@ import psutil
 from fuzz.dice import Dice
 from fuzz.finding import Finding, input_seed, world_dice, written
 from fuzz.target import Target
-from fuzz.worker import Notes, work
+from fuzz.worker import shared_notes, work
 
 # One input that takes so much CPU will not come to an end.
 HANG_S: Final = 30.0
@@ -28,7 +28,7 @@ class Job:
         self.count = count
         self.trouble = ""
         self.took_s = 0.0
-        self.notes = Notes()
+        self.notes = shared_notes()
         self._seed = seed
         self._directory = directory
         arguments = (target, seed, first, count, self.notes, directory)
@@ -54,6 +54,13 @@ class Job:
                 if process.exitcode < 0:
                     self._save(f"Crash: signal {-process.exitcode}")
         return False
+
+    def stop(self) -> None:
+        """End it before it is through."""
+        self._process.terminate()
+        self._process.join()
+        self.took_s = time.monotonic() - self._began_s
+        self.trouble = self.trouble or "interrupted"
 
     def _look_for_hang(self) -> None:
         try:
@@ -111,20 +118,25 @@ def run(
     running: list[Job] = []
     told_s = time.monotonic()
     began_s = told_s
-    while waiting or running:
-        while waiting and len(running) < processes:
-            job = waiting.pop(0)
-            job.start()
-            running.append(job)
-        time.sleep(0.1)
-        for job in list(running):
-            if not job.is_running():
-                running.remove(job)
-                say(job.line())
-        if time.monotonic() - told_s > REPORT_S:
-            told_s = time.monotonic()
-            for job in running:
-                say("… " + job.line())
+    try:
+        while waiting or running:
+            while waiting and len(running) < processes:
+                job = waiting.pop(0)
+                job.start()
+                running.append(job)
+            time.sleep(0.1)
+            for job in list(running):
+                if not job.is_running():
+                    running.remove(job)
+                    say(job.line())
+            if time.monotonic() - told_s > REPORT_S:
+                told_s = time.monotonic()
+                for job in running:
+                    say("… " + job.line())
+    except KeyboardInterrupt:
+        for job in running:
+            job.stop()
+            say(job.line())
     done = sum(job.notes.done for job in jobs)
     found = sum(job.notes.found for job in jobs)
     took_s = time.monotonic() - began_s

@@ -123,12 +123,26 @@ PATTERNS: Final = (
     "",
     "\ud800",
 )
-DEFINITIONS: Final = (
+DEFINITIONS: Final[tuple[object, ...]] = (
     *({"max-length": 10}, {"max-length": -1}, {"max-length": "x"}, {"message-ttl": 1e308}, {"expires": 2**70}, {}),
     *({"dead-letter-exchange": "x" * 300}, {"queue-mode": "lazy"}, {"ha-mode": "all"}, {"x": [1]}, [], None),
     *({"overflow": "reject-publish", "delivery-limit": 3, "max-age": "1D"}, {"alternate-exchange": "amq.fanout"}),
 )
-ODD_VALUES: Final = (None, True, -1, 1.5, 2**64, "", "x", [], {}, [[]], {"a": {"b": {}}}, "\x00", "\u202e")
+ODD_VALUES: Final[tuple[object, ...]] = (
+    None,
+    True,
+    -1,
+    1.5,
+    2**64,
+    "",
+    "x",
+    [],
+    {},
+    [[]],
+    {"a": {"b": {}}},
+    "\x00",
+    "\u202e",
+)
 HEADERS: Final = (
     *("Content-Type: application/json", "Accept: text/html", "Connection: close", "Connection: upgrade", "Host: x"),
     *("Transfer-Encoding: chunked", "Expect: 100-continue", "Expect: x", "Upgrade: websocket", "Content-Length: 0"),

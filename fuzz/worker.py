@@ -1,21 +1,23 @@
 """One process, one target, many inputs."""
 
 import contextlib
+import ctypes
 import faulthandler
 import mmap
 import resource
-import struct
 import time
 from pathlib import Path
 from typing import Final
 
 from fuzz.dice import Dice
 from fuzz.finding import Finding, input_seed, smaller, told, world_dice, written
+from fuzz.steps import octets_of
 from fuzz.target import Target
 from fuzz.world import Broken
 
-# An input that takes more of a core is one that a peer could stop the broker with.
+# An input that takes more of a core is one that a peer could stop the broker with; one of many requests may take more.
 SLOW_S: Final = 1.0
+SLOW_S_PER_OCTET: Final = 5e-6
 # Memory is looked at after so many inputs.
 LOOK_AFTER: Final = 500
 # The share of the inputs in which caches fill and the allocator finds its size.
@@ -25,8 +27,8 @@ MOST_FINDINGS: Final = 20
 PAGE_BYTES: Final = resource.getpagesize()
 
 
-class Notes:
-    """What a worker tells while it runs, in memory that outlives it.
+class Notes(ctypes.Structure):
+    """What a worker tells while it runs, in memory that outlives it. Get one by ``shared_notes``.
 
     Attributes:
         number: The input under way.
@@ -39,17 +41,21 @@ class Notes:
         last_bytes: At the last look.
     """
 
-    _FIELDS: Final = ("number", "done", "found", "slowest_us", "slowest", "warm_bytes", "most_bytes", "last_bytes")
+    _names = ("number", "done", "found", "slowest_us", "slowest", "warm_bytes", "most_bytes", "last_bytes")
+    _fields_ = tuple((name, ctypes.c_int64) for name in _names)
+    number: int
+    done: int
+    found: int
+    slowest_us: int
+    slowest: int
+    warm_bytes: int
+    most_bytes: int
+    last_bytes: int
 
-    def __init__(self) -> None:
-        object.__setattr__(self, "_memory", mmap.mmap(-1, mmap.PAGESIZE))
 
-    def __getattr__(self, name: str) -> int:
-        (value,) = struct.unpack_from("<q", self._memory, 8 * self._FIELDS.index(name))
-        return int(value)
-
-    def __setattr__(self, name: str, value: int) -> None:
-        struct.pack_into("<q", self._memory, 8 * self._FIELDS.index(name), value)
+def shared_notes() -> Notes:
+    """Notes that a forked process and the one that forked it both see."""
+    return Notes.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
 
 
 def resident_bytes() -> int:
@@ -84,7 +90,7 @@ def work(target: Target, seed: int, first: int, count: int, notes: Notes, direct
         took_us = int((time.process_time() - began_s) * 1e6)
         if took_us > notes.slowest_us:
             notes.slowest_us, notes.slowest = took_us, number
-        if took_us > SLOW_S * 1e6 and not trouble:
+        if took_us > (SLOW_S + SLOW_S_PER_OCTET * octets_of(steps)) * 1e6 and not trouble:
             trouble = f"Slow: {took_us} microseconds"
         notes.done += 1
         if trouble:
