@@ -209,6 +209,7 @@ class Channels(Target):
         self._open = method(0, 10, 40, b"\x01/\0\0")
         self._channels = [method(number, 20, 10, b"\0") for number in (1, 2, 3)]
         self._said = [[frames.channel_method(number) for _ in range(700)] for number in (1, 2, 3)]
+        self._runs = [frames.publishes(dice.of(CHANNELS)) for _ in range(100)]
         self._odd = [frames.any_frame(dice.of((0, 1, 1, 2, 4))) for _ in range(300)]
         self._closes = [method(1, 20, 40, b"\x00\xc8\x03bye\0\0\0\0"), method(1, 20, 41), self._channels[0]]
         setup = self._hello + self._tunes[0] + self._open + self._channels[0]
@@ -231,6 +232,8 @@ class Channels(Target):
                 pieces.append(dice.of(self._closes))
             elif throw == 2:
                 pieces.append(Frames(dice).channel_method(1))
+            elif throw < 9:
+                pieces += dice.of(self._runs)
             else:
                 pieces.append(dice.of(self._said[dice.of(CHANNELS) - 1]))
         if dice.one_in(3):

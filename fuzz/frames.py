@@ -237,6 +237,16 @@ class Frames:
         octets = method(channel, *number, octets)
         return octets + self.content(channel) if number == (60, 40) and dice.below(8) else octets
 
+    def publishes(self, channel: int) -> list[bytes]:
+        """Publishes that are alike but for their bodies, as a broker sees them most of the time."""
+        dice = self._dice
+        octets = b"\x00\x00" + shortstr(dice.of((b"", b"", b"amq.fanout", b"e0"))) + shortstr(dice.of(QUEUES)) + b"\x00"
+        size = dice.below(300)
+        properties = b"\x00\x00" if dice.one_in(2) else self.properties()
+        head = method(channel, 60, 40, octets)
+        head += frame(CONTENT_HEADER, channel, b"\x00\x3c\x00\x00" + size.to_bytes(8, "big") + properties)
+        return [head + (frame(BODY, channel, dice.randbytes(size)) if size else b"") for _ in range(2 + dice.below(6))]
+
     def properties(self) -> bytes:
         """The flags and the properties of a content header."""
         dice = self._dice

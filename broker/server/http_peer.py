@@ -49,10 +49,9 @@ class HttpPeer(web.RequestHandler):
             clock: For these.
         """
         assert runner.server is not None
-        self._loop_s = asyncio.get_running_loop()
         super().__init__(
             runner.server,
-            loop=self._loop_s,
+            loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # as AppRunner passes it on
             keepalive_timeout=KEEP_ALIVE_S,
             auto_decompress=False,  # nobody packs a request, and what does not unpack would be logged with a traceback
@@ -74,7 +73,7 @@ class HttpPeer(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         left_s = self._limit_s - (self._clock.monotonic_s() - self._arrival.accepted_s)
-        self._deadline = self._loop_s.call_later(max(left_s, 0.0), self.force_close)
+        self._deadline = asyncio.get_running_loop().call_later(max(left_s, 0.0), self.force_close)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.arrived()
