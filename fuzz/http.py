@@ -16,9 +16,11 @@ from broker.auth.passwords import hashed
 from broker.auth.users import User
 from broker.core.clock import Clock
 from broker.management.api_app import Handler, api_app
+from broker.management.api_table import TABLE
 from broker.management.facts import Facts
 from broker.management.listener import Listener
 from broker.management.metrics_app import metrics_app
+from broker.management.routes import Route
 from broker.metrics.machine import Machine
 from broker.metrics.node import Node
 from broker.metrics.scrape import Scraper
@@ -38,29 +40,36 @@ from fuzz.world import HIDDEN_VHOST, LONG_S, MOMENT_S, PASSWORD, USER, Broken, W
 
 MEMBER: Final = "eve"  # may use the API, and see the vhost / only
 LIMITS: Final = HttpSettings(max_body_bytes=100_000)
-STATUSES: Final = frozenset({100, 200, 201, 204, 400, 401, 404, 405, 412, 413, 417, 503})
+STATUSES: Final = frozenset({100, 200, 201, 204, 302, 400, 401, 404, 405, 412, 413, 417, 503})
 MOST_OCTETS: Final = 32 << 20
 # Rounds of the event loop without anything new, after which nothing more will come.
 PATIENCE: Final = 6
 MOST_ROUNDS: Final = 100_000
 
-VHOSTS: Final = ("%2F", "%2F", "other", "absent", "", "%FF", "%00", "a%2Fb", "+", "%", "%2", "%zz", "é")
-NAMES: Final = ("q0", "durable", "u0", "u1", MEMBER, USER, "absent", "", "%FF", "%0A", "x" * 300, "max-queues", "..")
-PARTS: Final = (
-    *("queues", "exchanges", "connections", "channels", "vhosts", "users", "permissions", "topic-permissions"),
-    *("policies", "operator-policies", "vhost-limits", "user-limits", "bindings", "nodes", "definitions", "consumers"),
-    *("overview", "whoami", "aliveness-test", "health", "parameters", "global-parameters", "detailed", "auth"),
-)
-SHAPES: Final = (
-    *("/api/{part}", "/api/{part}", "/api/{part}/{vhost}", "/api/{part}/{vhost}/{name}", "/api/{part}/{name}"),
-    *("/api/vhosts/{vhost}/{part}", "/api/users/{name}/{part}", "/api/connections/{name}/channels", "/", "/api"),
-    *("/api/health/checks/{name}", "/api/health/checks/alarms", "/api/{part}/{vhost}/{name}/{name}", "//api//{part}/"),
+VHOSTS: Final = ("%2F", "%2F", "%2F", "other", "absent", "", "%FF", "%00", "a%2Fb", "+", "%", "%2", "%zz", "é")
+NAMES: Final = (
     *(
-        "/api/users/bulk-delete",
-        "/api/vhosts/{name}/deletion/protection",
-        "/{part}",
-        "/api/exchanges/{vhost}/amq.topic",
+        "q0",
+        "durable",
+        "stream",
+        "amq.topic",
+        "amq.default",
+        "e0",
+        "u0",
+        "u1",
+        MEMBER,
+        USER,
+        "absent",
+        "",
+        "%FF",
+        "%0A",
     ),
+    *("x" * 300, "max-queues", "max-connections", "max-channels", "..", "~", "192.0.2.7%3A1", "a%2Fb"),
+)
+# Beside those of the table.
+SHAPES: Final = (
+    *("/", "/api", "/api/{name}", "/api/{vhost}/{name}", "/api/queues/{vhost}/{name}/{name}", "//api//queues/"),
+    *("/api/health/checks/{name}", "/api/parameters", "/api/definitions", "/api/nodes", "/{name}", "*", "x"),
 )
 QUERIES: Final = (
     *("page=1", "page=0", "page=99999999999", "page_size=500", "page_size=0", "name=q", "name=(((", "use_regex=true"),
@@ -128,21 +137,47 @@ DEFINITIONS: Final[tuple[object, ...]] = (
     *({"dead-letter-exchange": "x" * 300}, {"queue-mode": "lazy"}, {"ha-mode": "all"}, {"x": [1]}, [], None),
     *({"overflow": "reject-publish", "delivery-limit": 3, "max-age": "1D"}, {"alternate-exchange": "amq.fanout"}),
 )
-ODD_VALUES: Final[tuple[object, ...]] = (
-    None,
-    True,
-    -1,
-    1.5,
-    2**64,
-    "",
-    "x",
-    [],
-    {},
-    [[]],
-    {"a": {"b": {}}},
-    "\x00",
-    "\u202e",
-)
+ODD_VALUES: Final[tuple[object, ...]] = (None, True, -1, 1.5, 2**64, "", "x", [], {}, [[]], {"a": {"b": {}}}, "\x00")
+TEXTS: Final = ("q0", "e0", "amq.topic", "a.b", "", "x" * 300, "\u202e", "\x00", "durable")
+# What is sent for the keys of bodies; for others a text or something odd.
+VALUES: Final[dict[str, tuple[object, ...]]] = {
+    **dict.fromkeys(("configure", "write", "read", "pattern"), PATTERNS),
+    **dict.fromkeys(("durable", "auto_delete", "internal", "requeue"), (True, False, "true", 0)),
+    "tags": ("", "management", ["monitoring"], 1, "a,b", ["x" * 300]),
+    "password": ("x", "", None, "y" * 2000),
+    "password_hash": ("", "AAAA", "!!", base64.b64encode(bytes(36)).decode()),
+    "definition": DEFINITIONS,
+    "priority": (0, 1, -5, "x", 2**70),
+    "apply-to": ("all", "queues", "exchanges", "streams", "nonesuch", 1),
+    "value": (0, 10, -1, "x", 2**70, 1.5, None, [1]),
+    "default_queue_type": ("classic", "quorum", "x", None),
+    "type": ("direct", "fanout", "topic", "x-delayed-message", "nonesuch", 1),
+    "arguments": (
+        {},
+        {"x-max-length": 3},
+        {"x-queue-type": "quorum"},
+        {"x": [{"y": None}]},
+        {"x": 2**63},
+        [],
+        {"x": 1.5},
+    ),
+    "properties": (
+        {},
+        [],
+        {"delivery_mode": 2},
+        {"headers": {"a": [1, {"b": None}]}},
+        {"expiration": "x"},
+        {"priority": 999},
+    ),
+    "payload": ("hello", "", "aGVsbG8=", "x" * 5000, "\ud83d"),
+    "payload_encoding": ("string", "base64", "x"),
+    "encoding": ("auto", "base64", "x"),
+    "ackmode": ("ack_requeue_true", "ack_requeue_false", "reject_requeue_true", "reject_requeue_false", "x"),
+    "count": (1, 5, 0, -1, 10**9, "2"),
+    "truncate": (0, 5, -1, None),
+    "action": ("sync", "cancel_sync", "x"),
+    "users": ([], ["u0"], ["absent", "u1"], "x"),
+}
 HEADERS: Final = (
     *("Content-Type: application/json", "Accept: text/html", "Connection: close", "Connection: upgrade", "Host: x"),
     *("Transfer-Encoding: chunked", "Expect: 100-continue", "Expect: x", "Upgrade: websocket", "Content-Length: 0"),
@@ -302,54 +337,37 @@ class Requests(Target):
         return [b"M" if dice.one_in(40) else b"A", *steps]
 
     def _request(self, dice: Dice) -> list[bytes]:
-        how = dice.of(METHODS)
-        path = dice.of(METRICS) if dice.one_in(30) else self._path(dice)
+        route = dice.of(TABLE.routes)
+        how = route.method if dice.below(6) else dice.of(METHODS)
+        path = dice.of(METRICS) if dice.one_in(30) else self._path(dice, route)
         lines = [f"{how} {path} HTTP/1.{dice.of('1111109x')}", "Host: localhost", dice.of(self._logins)]
         lines += [dice.of(HEADERS) for _ in range(dice.below(3) if dice.one_in(4) else 0)]
-        body = b""
-        if how in {"PUT", "POST", "DELETE"}:
-            body = self._body(dice, path)
+        body = self._body(dice, route.body) if route.body is not None or dice.one_in(8) else b""
         if body or dice.one_in(10):
             lines.append(f"Content-Length: {len(body) if dice.below(20) else dice.below(200)}")
         head = "\r\n".join(line for line in lines if line) + "\r\n\r\n"
         return [head.encode("utf-8", "surrogatepass"), body] if body else [head.encode("utf-8", "surrogatepass")]
 
-    def _path(self, dice: Dice) -> str:
-        path = dice.of(SHAPES).format(part=dice.of(PARTS), vhost=dice.of(VHOSTS), name=dice.of(NAMES))
+    def _path(self, dice: Dice, route: Route) -> str:
+        shape = f"/api{route.path}" if dice.below(8) else dice.of(SHAPES)
+        parts = shape.split("/")
+        for at, part in enumerate(parts):
+            if part.startswith("{"):
+                parts[at] = dice.of(VHOSTS) if part == "{vhost}" else dice.of(NAMES)
+        path = "/".join(parts)
         if dice.one_in(3):
             path += "?" + "&".join(dice.of(QUERIES) for _ in range(1 + dice.below(3)))
         return path
 
-    def _body(self, dice: Dice, path: str) -> bytes:
-        if dice.one_in(12):
+    def _body(self, dice: Dice, kind: Any) -> bytes:
+        if kind is None or dice.one_in(12):
             return dice.of(
                 (b"", b"null", b"[]", b'"x"', b"{", b"[" * 3000, b"\xff\xfe", b'{"a":' * 500, dice.octets(50))
             )
-        word = dice.of(("u", "p", "v", "o", "l"))
-        value: dict[str, object]
-        if "users" in path or word == "u":
-            value = {
-                "tags": dice.of(("", "management", ["monitoring"], 1)),
-                "password": dice.of(("x", "", None, "y" * 2000)),
-            }
-            if dice.one_in(3):
-                value = {"tags": "", "password_hash": dice.of(("", "AAAA", "!!", base64.b64encode(bytes(36)).decode()))}
-        elif "permissions" in path or word == "p":
-            value = {each: dice.of(PATTERNS) for each in ("configure", "write", "read")}
-            value["exchange"] = "amq.topic"
-        elif "policies" in path or word == "o":
-            value = {
-                "pattern": dice.of(PATTERNS),
-                "definition": dice.of(DEFINITIONS),
-                "priority": dice.of((0, 1, -5, "x")),
-            }
-            value["apply-to"] = dice.of(("all", "queues", "exchanges", "streams", "nonesuch", 1))
-        elif "limits" in path or word == "l":
-            value = {"value": dice.of((0, 10, -1, "x", 2**70, 1.5, None, [1]))}
-        else:
-            value = {"description": "d", "tags": "a,b", "default_queue_type": dice.of(("classic", "quorum", "x", None))}
-        if value and dice.one_in(5):
-            value[dice.of(tuple(value))] = dice.of(ODD_VALUES)
+        value: dict[str, object] = {}
+        for key in kind.__struct_encode_fields__:
+            if dice.below(5):
+                value[key] = dice.of(VALUES.get(key, TEXTS)) if dice.below(8) else dice.of(ODD_VALUES)
         octets = json.dumps(value).encode()
         return scratched(dice, octets) if dice.one_in(8) else octets
 

@@ -62,8 +62,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if error.status < 400:
             raise
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-        refusal = Refusal(error.status, error.reason, error.text or error.reason)
-        return _response(Answer(refusal.status, refusal.body, headers=allow))
+        body = Refusal(error.status, error.reason, error.text or error.reason).body
+        return _response(Answer(error.status, body, headers=allow))
     except (ConnectionError, web.RequestPayloadError):
         # The body broke off, or is not framed as HTTP has it: nobody's defect here, and nobody may be there to hear it.
         return _response(Answer(400, bad_request("the body of the request is not whole").body))
