@@ -11,7 +11,7 @@ ARGS ?=
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help run test check format-check format lint types layers test-interpreted test-compiled smoke console-test referee bench hygiene compile clean FORCE
+.PHONY: help run test check format-check format lint types layers test-interpreted test-compiled smoke console-test referee bench hygiene fuzz compile clean FORCE
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
@@ -94,12 +94,23 @@ bench: $(VENV)/.bench-installed  ## compare with RabbitMQ, rewrite the table in 
 hygiene: $(VENV)/.compiler-installed  ## say where mypyc falls back to generic code on the message path
 	@env -u PYTHONPATH $(PYTHON) -m benchmarks.hygiene
 
+# The sources' directory behind the compiled package: there is "fuzz", and "broker" must not be found there.
+FUZZ_WORDS := only inputs seed processes
+fuzz: $(VENV)/.tests-installed  ## say to a broker what nobody should say (inputs=1000000 only=http seed=2)
+	@if $(CAN_COMPILE); then \
+	    $(MAKE) compile; \
+	else \
+	    echo "make fuzz: $(NO_COMPILER): the compiled build is NOT tried" >&2; \
+	fi
+	@PYTHONSAFEPATH=1 PYTHONPATH=$(COMPILED):$(CURDIR) $(PYTHON) -m fuzz \
+	    $(foreach word,$(FUZZ_WORDS),$(if $($(word)),--$(word) $($(word))))
+
 compile: $(COMPILED)/.stamp  ## build the compiled package in build/compiled
 	@cp -R broker/management/console $(COMPILED)/broker/management/  # plain files: no reason to compile anew
 
 clean:  ## remove builds and caches; .venv and data stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find broker tests conformance benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find broker tests conformance benchmarks fuzz -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- set-up, each step once ------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 LINKING = [*PAGES, ROOT / "README.md"]
 GROUPS = sorted({key.split(".")[0] for key in SETTINGS if "." in key})
 # Lines that show the flags of other programs.
-OTHERS = re.compile(r"\b(celery|docker|cp|curl)\b")
+OTHERS = re.compile(r"\b(celery|docker|cp|curl|pip-audit|python -m fuzz)\b")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z_-]*")
 
 

@@ -5,9 +5,11 @@ import re
 import shutil
 import subprocess
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from broker.settings.keys import SETTINGS
 from broker.settings.load import load_settings
@@ -84,6 +86,14 @@ def test_the_commands_of_the_package_are_where_pyproject_says() -> None:
         module, function = place.split(":")
         source = ROOT / (module.replace(".", "/") + ".py")
         assert f"def {function}(" in source.read_text(encoding="utf-8")
+
+
+def test_every_installed_library_is_at_least_as_new_as_the_package_asks_for() -> None:
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    for line in wanted:
+        requirement = Requirement(line)
+        assert ">=" in line, f"{line}: a security fix has a version, and so must have what we ask for"
+        assert requirement.specifier.contains(version(requirement.name)), line
 
 
 def test_the_ci_command_can_be_run_and_ends_with_the_tests() -> None:

@@ -3,9 +3,11 @@
 import base64
 import http.client
 import json
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
+_LOGIN: Final = re.compile(r"//.*@")
 _TIMEOUT_S: Final = 10.0
 _LONGEST_ANSWER: Final = 64 * 1024 * 1024
 
@@ -31,14 +33,15 @@ class ApiClient:
         Raises:
             ApiError: The address is not one of HTTP.
         """
+        self._uri = _LOGIN.sub("//", uri)  # as messages say it: somebody may have written a password into it
+        wrong = ApiError(f"{self._uri}: is not an address; expected one such as http://127.0.0.1:15672")
         try:
             parts = urlsplit(uri)
             port = parts.port
-        except ValueError as error:
-            raise ApiError(f"{uri}: is not an address: {error}") from error
+        except ValueError:
+            raise wrong from None
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ApiError(f"{uri}: is not an address; expected one such as http://127.0.0.1:15672")
-        self._uri = uri
+            raise wrong
         self._timeout_s = timeout_s
         self._is_tls = parts.scheme == "https"
         self._host = parts.hostname

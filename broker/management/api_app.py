@@ -65,8 +65,15 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except Refusal as refusal:
         return _response(Answer(refusal.status, refusal.body, headers=refusal.headers))
-    except web.HTTPException:
-        raise
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        body = Refusal(error.status, error.reason, error.text or error.reason).body
+        return _response(Answer(error.status, body, headers=allow))
+    except (ConnectionError, web.RequestPayloadError):
+        # The body broke off, or is not framed as HTTP has it: nobody's defect here, and nobody may be there to hear it.
+        return _response(Answer(400, bad_request("the body of the request is not whole").body))
     except Exception:
         # The outermost edge: one request fails, the broker goes on.
         LOG.exception("request failed", extra={"method": request.method, "path": request.path})

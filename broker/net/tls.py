@@ -42,6 +42,7 @@ class TlsOptions(Struct, frozen=True):
         ciphers: OpenSSL's cipher list for TLS 1.2; empty for Python's choice.
         client_certificate: ``none``, ``optional`` or ``required``.
         authorities: PEM file with those who may have signed it.
+        crl_file: PEM file with their revocation lists; empty to look at none.
         login_from: Part of the certificate that EXTERNAL takes for the login; ``off`` to not offer it.
         login_name_kind: Kind of alternative name that it takes.
         hosts: Certificates for other names.
@@ -53,6 +54,7 @@ class TlsOptions(Struct, frozen=True):
     ciphers: str = ""
     client_certificate: str = "none"
     authorities: str = ""
+    crl_file: str = ""
     login_from: str = "off"
     login_name_kind: str = "dns"
     hosts: tuple[Host, ...] = ()
@@ -135,8 +137,21 @@ class Tls:
             except ssl.SSLError as error:
                 wrong = f"expected certificates in PEM ({_reason(error)})"
                 raise TlsError(f"{self._key}.authorities = {options.authorities!r}: {wrong}") from error
+        if options.crl_file:
+            self._revoke(context, options.crl_file)
         context.verify_mode = _DEMANDS[options.client_certificate]
         return context
+
+    def _revoke(self, context: ssl.SSLContext, path: str) -> None:
+        """Have the lists looked at. Only for the client's own certificate: an authority in between rarely has one."""
+        if "-----BEGIN X509 CRL-----" not in _readable(f"{self._key}.crl_file", path):
+            raise TlsError(f"{self._key}.crl_file = {path!r}: expected revocation lists in PEM")
+        try:
+            context.load_verify_locations(path)
+        except ssl.SSLError as error:
+            wrong = f"expected revocation lists in PEM ({_reason(error)})"
+            raise TlsError(f"{self._key}.crl_file = {path!r}: {wrong}") from error
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
     def _password(self) -> str:
         """Asked for only if the key is locked. Without this, OpenSSL would ask on the terminal."""

@@ -555,6 +555,9 @@ class Connection(Outlet):
     def _refuse(self, refusal: AmqpError) -> None:
         """Close the connection, or hang up where RabbitMQ says nothing: while the login is not known."""
         self.close_reason = refusal.reply_text
+        if self.state <= AWAIT_START_OK or self._method == CONNECTION_UPDATE_SECRET:
+            # It is logged, and the octets that could not be read may hold a password or a token.
+            self.close_reason = without_octets(refusal.reply_text)
         if self.state == CLOSING or self.state == CLOSED:
             return
         if self.state <= AWAIT_START_OK and not self.wants_close_on_refusal:
@@ -796,6 +799,12 @@ def last_frame_start(data: bytes, end: i64) -> i64:
         start = next_start
         next_start = start + 8 + get_u32(data, start + 3)
     return start
+
+
+def without_octets(text: str) -> str:
+    """A reply text that does not show what the peer sent: ``FRAME_ERROR - cannot decode <<...>>``."""
+    said, mark, _ = text.partition("<<")
+    return f"{said}<<...>>" if mark else text
 
 
 def shortstr_text(text: str) -> bytes:

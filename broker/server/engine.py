@@ -65,15 +65,19 @@ class Engine:
         is_first_start: The data directory is new, and has no users yet.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         """Take the data directory and read it.
+
+        Args:
+            settings: As loaded.
+            clock: The broker's time; the machine's unless given.
 
         Raises:
             StoreError: The directory is another process's, newer than this version, or cannot be read or written.
             ExposureError: The ports would be open to a network with nobody but guest to guard them.
         """
         store_limits = StoreLimits(segment_bytes=settings.store.segment_bytes, log_bytes=settings.store.log_bytes)
-        clock = Clock()
+        clock = clock or Clock()
         self.store = Store(str(Path(settings.data_dir).resolve()), Files(), store_limits)
         agenda = Agenda()
         agenda.now_ms = clock.now_ms()

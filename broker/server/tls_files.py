@@ -54,6 +54,7 @@ def tls_options(tls: TlsSettings) -> TlsOptions:
         ciphers=tls.ciphers,
         client_certificate=tls.client_certificate,
         authorities=tls.authorities,
+        crl_file=tls.crl_file,
         login_from=tls.login_from,
         login_name_kind=tls.login_name_kind,
         hosts=tuple(Host(each.certificate, each.key, each.name) for each in tls.hosts),

@@ -1,6 +1,5 @@
 """The HTTP ports: API and metrics."""
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
@@ -15,16 +14,16 @@ from broker.management.metrics_app import metrics_app
 from broker.metrics.machine import Machine
 from broker.metrics.node import Node
 from broker.metrics.scrape import Scraper
-from broker.net.amqp_socket import Arrival
 from broker.net.complaints import Complaints
 from broker.net.connection_rate import ConnectionRate
 from broker.net.door import Door, open_sockets
 from broker.net.listener import bound_port
 from broker.server.engine import Engine, cluster_name, node_name
+from broker.server.http_peer import HttpPeer, note_arrival
 from broker.server.logs import RingHandler
 from broker.server.tls_files import TlsFiles, certificates_of
 from broker.settings.effective import effective_text
-from broker.settings.model import OFF, HttpSettings, Listeners, Settings
+from broker.settings.model import OFF, Listeners, ListenerSettings, Settings
 
 # A scrape or a list under way gets so long to end when the broker stops.
 LAST_ANSWERS_S = 1.0
@@ -88,30 +87,26 @@ class WebPorts:
 
     async def _serve(self, group: str, port: int, further: Listeners, app: web.Application) -> str:
         http = self._settings.http
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            shutdown_timeout=LAST_ANSWERS_S,
-            max_line_size=http.max_header_bytes,
-            max_field_size=http.max_header_bytes,
-            max_headers=http.max_headers,
-        )
+        limit_s = self._settings.amqp.handshake_timeout_s
+        app.middlewares.append(note_arrival)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_ANSWERS_S)
         await runner.setup()
         self._runners.append(runner)
         suffix = "" if group == "http" else "/prometheus"
+        plain = [] if port == OFF else [ListenerSettings(port=port)]
+        keys = [""] * len(plain) + [f"listeners.{group}[{number}]" for number in range(len(further))]
         opened: list[Listener] = []
-        if port != OFF:
-            await web.TCPSite(runner, self._settings.bind, port).start()
-            opened.append(Listener(f"http{suffix}", self._settings.bind, int(runner.addresses[-1][1])))
-        for number, listener in enumerate(further):
+        for key, listener in zip(keys, [*plain, *further], strict=True):
             host = listener.bind or self._settings.bind
-            tls = self._tls_files.of(f"listeners.{group}[{number}]")
+            tls = self._tls_files.of(key)
             door = Door(
                 await open_sockets(host, listener.port, BACKLOG),
-                lambda arrival: AnnouncedHandler(runner, arrival, http),
+                lambda arrival: HttpPeer(
+                    runner, arrival, http, limit_s=limit_s, complaints=self._complaints, clock=self._clock
+                ),
                 tls=tls,
                 has_proxy=listener.proxy_protocol,
-                limit_s=self._settings.amqp.handshake_timeout_s,
+                limit_s=limit_s,
                 rate=ConnectionRate(self._settings.amqp.max_connection_rate),
                 complaints=self._complaints,
                 clock=self._clock,
@@ -130,24 +125,3 @@ class WebPorts:
             door.close()
         for runner in self._runners:
             await runner.cleanup()
-
-
-class AnnouncedHandler(web.RequestHandler):
-    """aiohttp's side of one connection that came through a door: its peer is the one that the door says."""
-
-    def __init__(self, runner: web.AppRunner, arrival: Arrival, limits: HttpSettings) -> None:
-        assert runner.server is not None
-        super().__init__(
-            runner.server,
-            loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type]  # as AppRunner passes it on
-            max_line_size=limits.max_header_bytes,
-            max_field_size=limits.max_header_bytes,
-            max_headers=limits.max_headers,
-        )
-        self._arrival = arrival
-
-    @property
-    def peername(self) -> tuple[str, int]:
-        """Where a request comes from; guest's loopback rule goes by it."""
-        return self._arrival.host, int(self._arrival.port)

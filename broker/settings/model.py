@@ -86,6 +86,15 @@ class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(description="PEM file with the authorities that may sign clients' certificates."),
     ] = ""
+    crl_file: Annotated[
+        str,
+        Meta(
+            description=(
+                "PEM file with a revocation list of each of these authorities; what is on it is refused. A list that "
+                "is missing or out of date refuses every certificate of its authority. Empty to look at none."
+            )
+        ),
+    ] = ""
     login_from: Annotated[
         LoginFrom,
         Meta(description="Offer the mechanism EXTERNAL: the login is this part of the client's certificate."),

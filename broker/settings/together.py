@@ -46,6 +46,8 @@ def _tls(tls: TlsSettings) -> str | None:
         return 'certificate = "": expected a file, because other keys of tls are set' if tls != TlsSettings() else None
     if tls.client_certificate != "none" and not tls.authorities:
         return f'authorities = "": expected a file, because client_certificate is {tls.client_certificate!r}'
+    if tls.crl_file and tls.client_certificate == "none":
+        return "client_certificate = 'none': expected optional or required, because there is a crl_file"
     if tls.login_from != "off" and tls.client_certificate == "none":
         return f"client_certificate = 'none': expected optional or required, because login_from is {tls.login_from!r}"
     for number, host in enumerate(tls.hosts):

@@ -106,5 +106,13 @@ def test_what_is_no_address_is_told(address: str) -> None:
     assert err.startswith(f"ponymqctl: {address}: is not an address")
 
 
+@pytest.mark.parametrize("address", ["http://a:s3cret@127.0.0.1:1", "ftp://a:s3cret@x", "http://a:s3cret@x:y/@"])
+def test_an_address_with_a_password_in_it_is_shown_without(address: str) -> None:
+    code, out, err = ask("status", "--uri", address)
+    assert (code, out) == (EX_UNAVAILABLE, "")
+    assert err.count("\n") == 1
+    assert "s3cret" not in err
+
+
 def test_version_is_the_packages() -> None:
     assert ask("version") == (0, f"ponymqctl {__version__}\n", "")

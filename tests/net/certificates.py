@@ -1,10 +1,13 @@
 """Certificates of a test: an authority that clients trust, and what it has signed."""
 
+import datetime
 import ssl
 from pathlib import Path
 
 import trustme
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 
 class Certificates:
@@ -44,6 +47,23 @@ class Certificates:
         locked = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
         path = self._directory / "locked.pem"
         path.write_bytes(locked)
+        return str(path)
+
+    def revoked(self, *files: str, is_outdated: bool = False) -> str:
+        """The authority's revocation list, with the certificates of these files on it; written again, it replaces."""
+        now = datetime.datetime.now(datetime.UTC)
+        authority = x509.load_pem_x509_certificate(self._authority.cert_pem.bytes())
+        key = serialization.load_pem_private_key(self._authority.private_key_pem.bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(authority.subject)
+        builder = builder.last_update(now - datetime.timedelta(days=2))
+        builder = builder.next_update(now + datetime.timedelta(days=-1 if is_outdated else 1))
+        for file in files:
+            certificate = x509.load_pem_x509_certificate(Path(file).read_bytes())
+            entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number).revocation_date(now)
+            builder = builder.add_revoked_certificate(entry.build())
+        path = self._directory / "revoked.pem"
+        path.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
         return str(path)
 
     def damage(self, file: str) -> None:

@@ -238,6 +238,37 @@ async def test_a_required_certificate_is_required_and_must_be_signed_by_the_auth
     assert "trustme" in connection.tls.certificate.issuer
 
 
+@pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])
+async def test_a_revoked_certificate_is_refused_once_the_list_has_been_read(
+    doors: Doors, version: ssl.TLSVersion
+) -> None:
+    made = doors.certificates
+    stolen = made.client("ann.example.org", common_name="guest", file="stolen.pem")
+    good = made.client("bob.example.org", common_name="guest")
+    options = {"client_certificate": "optional", "authorities": made.authority, "login_from": "common_name"}
+    tls = doors.tls(**options, crl_file=made.revoked())
+    number = await doors.open(tls)
+    inside = await (await doors.connect(number, made.trusting(stolen, version))).open("EXTERNAL", "")
+    made.revoked(stolen)
+    await (await doors.connect(number, made.trusting(stolen, version))).open("EXTERNAL", "")  # not read again yet
+    tls.reload()
+    # With 1.3 a client learns only by the first read that it was refused.
+    with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+        await (await doors.connect(number, made.trusting(stolen, version))).open("EXTERNAL", "")
+    for certificate in (good, ""):
+        await (await doors.connect(number, made.trusting(certificate, version))).start()
+    inside.say(1, commands.Queue.Declare(queue="q"))
+    assert isinstance(await inside.hear(), commands.Queue.DeclareOk)
+
+
+async def test_a_revocation_list_that_is_out_of_date_refuses_every_certificate(doors: Doors) -> None:
+    made = doors.certificates
+    tls = doors.tls(client_certificate="required", authorities=made.authority, crl_file=made.revoked(is_outdated=True))
+    number = await doors.open(tls)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await doors.connect(number, made.trusting(made.client("ann.example.org"), TLS_1_2))
+
+
 async def test_an_optional_certificate_may_be_left_out(doors: Doors) -> None:
     number = await doors.open(doors.tls(client_certificate="optional", authorities=doors.certificates.authority))
     await (await doors.connect(number, doors.certificates.trusting())).open()

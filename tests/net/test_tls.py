@@ -35,6 +35,9 @@ def test_each_file_that_cannot_be_used_is_named_with_its_key(certificates: Certi
     assert wrong in refusal(replace(good, host=Host(good.host.certificate, other)))
     assert f"tls.authorities = {absent!r}: {cannot}" in refusal(replace(good, authorities=absent))
     assert f"tls.authorities = {str(text)!r}: expected cert" in refusal(replace(good, authorities=str(text)))
+    assert f"tls.crl_file = {absent!r}: {cannot}" in refusal(replace(good, crl_file=absent))
+    no_list = f"tls.crl_file = {certificates.authority!r}: expected revocation lists"
+    assert no_list in refusal(replace(good, crl_file=certificates.authority))
     assert "tls.ciphers = 'NONESUCH': expected a list" in refusal(replace(good, ciphers="NONESUCH"))
     hosts = (Host(good.host.certificate, "", "a"), Host(absent, "", "b"))
     assert f"tls.hosts[1].certificate = {absent!r}: {cannot}" in refusal(replace(good, hosts=hosts))

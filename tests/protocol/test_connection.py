@@ -74,6 +74,31 @@ def test_wrong_password_is_told_only_to_a_client_that_asked(scene: Scene) -> Non
     assert silent.is_aborted
 
 
+@pytest.mark.parametrize("damage", ["longer", "shorter", "no frame"])
+def test_a_login_that_cannot_be_read_does_not_show_its_password_in_the_log(scene: Scene, damage: str) -> None:
+    octets = pamqp.frame.marshal(commands.Connection.StartOk({}, "PLAIN", "\0guest\0s3cret", "en_US"), 0)
+    payload = octets[7:-1] + b"\0" if damage == "longer" else octets[7:-4]
+    if damage == "no frame":
+        payload = octets[25:-1]
+    kind = 77 if damage == "no frame" else 1
+    peer = Stranger(scene).start()
+    peer.heard.clear()
+    peer.connection.feed(struct.pack(">BHI", kind, 0, len(payload)) + payload + b"\xce")
+    assert peer.closes() == []
+    reason = peer.connection.close_reason
+    assert reason.startswith("FRAME_ERROR - ")
+    assert reason.endswith("<<...>>")
+    assert "115,51,99" not in reason
+    assert "s3cret" not in reason
+
+
+def test_a_secret_that_cannot_be_read_is_not_shown_in_the_log(scene: Scene) -> None:
+    peer = Stranger(scene).running()
+    payload = struct.pack(">HHI", 10, 70, 100) + b"s3cret"
+    peer.connection.feed(struct.pack(">BHI", 1, 0, len(payload)) + payload + b"\xce")
+    assert peer.connection.close_reason == "FRAME_ERROR - cannot decode <<...>>"
+
+
 def test_silence_before_open_ends_after_the_handshake_time(scene: Scene) -> None:
     for stage in range(4):
         peer = Stranger(scene)

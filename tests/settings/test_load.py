@@ -299,6 +299,10 @@ def test_a_text_that_is_no_list_of_tables_is_refused(text: str) -> None:
             "listeners.amqp[0].tls.client_certificate = 'none': expected optional or required, because login_from",
         ),
         (
+            "tls = {certificate = 'c', crl_file = 'l'}",
+            "listeners.amqp[0].tls.client_certificate = 'none': expected optional or required, because there is a crl",
+        ),
+        (
             "tls = {certificate = 'c', hosts = [{name = 'a.*', certificate = 'c'}]}",
             "listeners.amqp[0].tls.hosts[0].name = 'a.*': expected a name such as",
         ),
