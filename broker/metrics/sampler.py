@@ -133,6 +133,7 @@ class Sampler:
         self.overview.note("", overview_counts(self._counters, ready, unacked))
         self.node.note("", node_counts(self._counters, self._peers.connection_count(), machine))
         for tracks in self._all:
+            yield
             tracks.end()
 
     def _queues(self, queues: list[Queue], sums: _VHostSums) -> Iterator[None]:
