@@ -1,4 +1,4 @@
-"""The node, its consumers and its checks over HTTP."""
+"""The node, its consumers, and lists without figures over HTTP."""
 
 import json
 import os
@@ -215,45 +215,3 @@ async def test_detailed_list_has_what_the_plain_one_leaves_out(broker: Broker, g
         "incoming",
         "ponymq_why",
     }
-
-
-# --- checks
-
-
-@pytest.mark.parametrize(
-    ("path", "answer"),
-    [
-        ("port-listener/5672", {"status": "ok", "port": 5672}),
-        ("protocol-listener/amqp091", {"status": "ok", "protocol": "amqp091"}),
-        ("protocol-listener/mqtt,prometheus", {"status": "ok", "protocol": "mqtt,prometheus"}),
-        ("virtual-hosts", {"status": "ok"}),
-        ("node-is-quorum-critical", {"status": "ok", "reason": "single node cluster"}),
-        ("is-in-service", {"status": "ok"}),
-        ("ready-to-serve-clients", {"status": "ok"}),
-        ("below-node-connection-limit", {"status": "ok"}),
-    ],
-)
-async def test_checks_pass(guest: Http, path: str, answer: object) -> None:
-    assert await get(guest, f"/api/health/checks/{path}") == answer
-
-
-@pytest.mark.parametrize(
-    ("path", "status", "part"),
-    [
-        ("port-listener/1", 503, {"reason": "No active listener", "missing": 1, "ports": [5672, 15672, 15692]}),
-        ("port-listener/x", 400, {"error": "bad_request", "reason": "Invalid port"}),
-        ("protocol-listener/mqtt", 503, {"missing": "mqtt", "protocols": ["amqp", "http", "http/prometheus"]}),
-        ("nonsense", 404, {"error": "Object Not Found"}),
-        ("store/deeper", 404, {"error": "Object Not Found"}),
-    ],
-)
-async def test_checks_fail_with_what_is_missing(guest: Http, path: str, status: int, part: dict[str, object]) -> None:
-    answer = await get_object(guest, f"/api/health/checks/{path}", status)
-    assert {key: answer[key] for key in part} == part
-
-
-async def test_old_check_of_the_node_is_still_there(broker: Broker, guest: Http) -> None:
-    assert await get(guest, "/api/healthchecks/node") == {"status": "ok"}
-    broker.turn.alarms.set_memory(True, 0.0)
-    await get(guest, "/api/healthchecks/node/ponymq@test", 503)
-    broker.turn.alarms.set_memory(False, 0.0)
