@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from broker.management.facts import Facts
+from broker.metrics.machine import Machine
 from broker.metrics.node import Node
 from broker.server.engine import Engine
 from broker.settings.model import AuthSettings, Settings
@@ -21,7 +22,8 @@ class Life:
         self.settings = settings or Settings(data_dir=str(path), auth=quick)
         self.engine = Engine(self.settings)
         node = Node("ponymq@test", "stable", "cluster-1", "0.1.0", "4.1.0", 0.0)
-        self.facts = Facts(self.engine.context, node, [], self.engine.administration, self._attend)
+        machine = Machine(str(path))
+        self.facts = Facts(self.engine.context, node, [], self.engine.administration, self._attend, machine)
         self.turns = 0
 
     def _attend(self) -> None:
