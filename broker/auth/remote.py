@@ -220,6 +220,9 @@ class RemoteUser(User):
     def renew(self, other: User) -> None:
         self.tags = other.tags
 
+    def fresh(self) -> User:
+        return RemoteUser(self._remote, self.name, self.tags, self._host)
+
     def forgets(self, now_s: float) -> bool:
         self._known.clear()
         if self._good_until_s < 0.0 or now_s <= self._good_until_s:

@@ -112,7 +112,7 @@ def _scopes(claims: Claims, rules: TokenRules) -> list[str]:
     for scope in list(scopes):
         scopes += rules.aliases.get(scope, [])
     prefix = rules.scope_prefix
-    own = list(dict.fromkeys(scope.removeprefix(prefix) for scope in scopes if scope.startswith(prefix)))
+    own = list(dict.fromkeys([scope.removeprefix(prefix) for scope in scopes if scope.startswith(prefix)]))
     if len(own) > MOST_SCOPES:
         raise TokenRefused(f"it has more than {MOST_SCOPES} scopes")
     return own

@@ -57,6 +57,10 @@ class User:
     def renew(self, other: "User") -> None:
         """The same user has logged in again on the same connection: go by what ``other`` may do from here on."""
 
+    def fresh(self) -> "User":
+        """The user without what was found out about the rights: for a request that stands for itself."""
+        return self
+
     def forgets(self, now_s: float) -> bool:
         """Has something that was found out about the user's rights become too old to build on? Asked now and then."""
         return False

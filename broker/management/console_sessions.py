@@ -60,7 +60,7 @@ class Sessions:
         """Begin a session of somebody who has just proved to be ``user``; its token, which is not kept."""
         now_s = self._clock.monotonic_s()
         self._end_old(now_s)
-        of_user = [digest for digest, each in self._by_digest.items() if each.user is user]
+        of_user = [digest for digest, each in self._by_digest.items() if _is_same(each.user, user)]
         if len(of_user) >= MOST_OF_USER:
             del self._by_digest[of_user[0]]
         elif len(self._by_digest) >= MOST:
@@ -87,8 +87,7 @@ class Sessions:
         if not self._users.may_come_from(session.user.name, is_loopback):
             return None
         session.idle_s = now_s + IDLE_S
-        session.user.forgets(now_s)  # what a service said of the user's rights is asked again, as for each request
-        return session.user
+        return session.user.fresh()
 
     def close(self, token: str) -> None:
         """End a session, if there is one."""
@@ -97,6 +96,11 @@ class Sessions:
     def _end_old(self, now_s: float) -> None:
         for digest in [digest for digest, each in self._by_digest.items() if not _lasts(each, now_s)]:
             del self._by_digest[digest]
+
+
+def _is_same(one: User, other: User) -> bool:
+    """Are they one user? Of other backends, each login makes an object of its own."""
+    return one.name == other.name and one.backend == other.backend
 
 
 def _lasts(session: Session, now_s: float) -> bool:

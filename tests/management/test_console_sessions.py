@@ -3,7 +3,10 @@
 import pytest
 
 from broker.auth.passwords import SHA256, hashed
+from broker.auth.remote import Remote, RemoteUser, Undecided
+from broker.auth.tokens import Token, TokenUser
 from broker.auth.users import User, Users
+from broker.management.access import HttpAsker
 from broker.management.console_sessions import IDLE_S, LIFE_S, MOST, MOST_OF_USER, Sessions
 from tests.auth.people import add_user
 from tests.clock import ManualClock
@@ -105,3 +108,33 @@ def test_there_are_never_more_than_the_limit_in_all(sessions: Sessions, users: U
         user = add_user(users, b"u%d" % number, b"secret")
         tokens += [sessions.open(user) for _ in range(MOST_OF_USER)]
     assert sum(sessions.user(token, is_loopback=True) is not None for token in tokens) == MOST
+
+
+# --- users of other backends
+
+
+def test_a_session_ends_with_the_token_that_was_its_password(sessions: Sessions, clock: ManualClock) -> None:
+    token = sessions.open(TokenUser(Token(b"ann", ["tag:management"], clock.now_ms() + 60_000)))
+    clock.advance(59.0)
+    assert sessions.user(token, is_loopback=True) is not None
+    clock.advance(1.0)
+    assert sessions.user(token, is_loopback=True) is None
+
+
+def test_what_a_service_said_to_one_request_is_not_known_to_the_next(sessions: Sessions, clock: ManualClock) -> None:
+    remote = Remote(clock)  # without a service: every answer is a no
+    token = sessions.open(RemoteUser(remote, b"bob", ["management"], "127.0.0.1"))
+    users = [sessions.user(token, is_loopback=True) for _ in range(2)]
+    for user in users:
+        assert isinstance(user, RemoteUser)
+        assert (user.name, user.tags) == (b"bob", ["management"])
+        with pytest.raises(Undecided) as undecided:
+            user.may_enter("/")
+        remote.ask(undecided.value.question, HttpAsker(user))
+        assert not user.may_enter("/")
+
+
+def test_logins_of_one_user_of_another_backend_share_their_number(sessions: Sessions) -> None:
+    tokens = [sessions.open(TokenUser(Token(b"ann", [], 0))) for _ in range(MOST_OF_USER + 1)]
+    assert sessions.user(tokens[0], is_loopback=True) is None
+    assert sessions.user(tokens[1], is_loopback=True) is not None
