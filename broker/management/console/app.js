@@ -26,6 +26,11 @@ class App {
       this.open();
       document.getElementById("content")?.focus({ preventScroll: true }); // so that the next Tab is on the new page
     });
+    addEventListener("keydown", ({ key }) => {
+      if (key !== "Escape" || !this.isMenuOpen) return;
+      this.isMenuOpen = false;
+      this.draw();
+    });
     sessionEnd.addEventListener(
       "end",
       () => this.me && this.askLogin("Your session has ended. Log in again to go on."),

@@ -61,7 +61,8 @@ export function table({ label, columns, rows, key, order, empty }) {
 
 function heading(column, order) {
   const className = column.isNumber ? "number" : null;
-  if (!column.sort || !order) return h("th", { class: className, scope: "col" }, column.label);
+  const label = column.label || h("span", { class: "hidden" }, "Actions");
+  if (!column.sort || !order) return h("th", { class: className, scope: "col" }, label);
   const isCurrent = order.sort === column.sort;
   const direction = !isCurrent ? "none" : order.isReverse ? "descending" : "ascending";
   return h(

@@ -8,7 +8,7 @@ import { preference } from "../preferences.js";
 import { to } from "../router.js";
 import { spanChoice } from "../span.js";
 import { h } from "../view.js";
-import { reasons } from "../why.js";
+import { reasons, stateBadge } from "../why.js";
 
 const BUSIEST = 5;
 
@@ -196,6 +196,7 @@ function card(queue) {
       {},
       h("a", { href: to("queues", queue.vhost, queue.name) }, queue.name),
       h("span", { class: "muted" }, ` in ${queue.vhost}`),
+      queue.ponymq_why && stateBadge(queue),
     ),
     h("p", {}, h("b", {}, count(queue.messages, "message")), `, ${count(queue.consumers, "consumer")}`),
     reasons(queue.ponymq_why, 1),
