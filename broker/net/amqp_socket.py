@@ -265,8 +265,9 @@ class AmqpSocket(Transport):
                 transport.pause_reading()
 
     def read_on(self) -> None:
-        """The verdict on the login is in."""
-        if not self._is_closing:
+        """What the connection waited for is there. A socket that is full goes on when it has drained."""
+        connection = self.connection
+        if not self._is_closing and connection is not None and not connection.is_blocked:
             self.resume_writing()
 
     def close(self) -> None:

@@ -708,7 +708,7 @@ class Connection(Outlet):
             return
         if user.expires_ms > 0 and self._turn.agenda.now_ms >= user.expires_ms:
             self.force_close("credential expired")
-        elif not self.is_waiting and user.forgets(now_s):
+        elif not self.is_choked and user.forgets(now_s):  # what waits will need what it has asked for
             self.forget_routes()
 
     def forget_routes(self) -> None:

@@ -12,7 +12,7 @@ class Transport:
         raise NotImplementedError
 
     def read_on(self) -> None:
-        """The connection waited for the verdict on its login, and it is in: call its ``resume``."""
+        """What the connection waited for is there: call its ``resume``, if the socket has room."""
         raise NotImplementedError
 
     def close(self) -> None:

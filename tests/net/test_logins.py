@@ -4,7 +4,10 @@ import asyncio
 
 from pamqp import commands
 
-from tests.net.port import HEADER, PLAIN, Peer, Port, until
+from broker.auth.remote import ALLOWED
+from broker.auth.users import REMOTE
+from tests.auth.service import Service
+from tests.net.port import HEADER, PLAIN, Peer, Port, publish, until
 
 
 def start_ok(response: str = PLAIN) -> commands.Connection.StartOk:
@@ -63,3 +66,30 @@ async def test_a_client_that_leaves_during_the_check_harms_nobody(port: Port) ->
     peer.sock.close()
     await until(lambda: not port.connections)
     await opened(await knock(port))
+
+
+async def test_an_answer_does_not_fill_a_socket_that_nobody_reads(port: Port) -> None:
+    service = Service()
+    service.at_once = ALLOWED
+    logins = port.engine.context.logins
+    logins.backends = [REMOTE]
+    logins.remote.inquirer = service
+    publisher = await port.login()
+    await publisher.declare()
+    for _ in range(30):
+        await publisher.write(publish(*[bytes(8 * 1024)] * 100))
+    await until(lambda: port.queue().ready.count == 3000)
+    reader = await port.login(receive_buffer=4096)
+    await reader.consume(no_ack=True)
+    await until(lambda: reader.connection.is_blocked)
+    service.at_once = None
+    await reader.say(commands.Basic.Get(queue="another"))
+    await until(lambda: bool(service.open))
+    ready = int(port.queue().ready.count)
+    service.deny()
+    assert reader.connection.is_blocked
+    assert port.queue().ready.count == ready > 0
+    # When it reads, it gets the deliveries and the answer.
+    while not isinstance(heard := await reader.hear(), commands.Channel.Close):
+        assert heard is not None
+    assert heard.reply_code == 403
