@@ -55,7 +55,8 @@ class QuickChecker(Checker):
         expected = check.expected
         if expected is not None and expected.algorithm == "rabbit_password_hashing_sha256" and expected.value:
             found = digest(expected.algorithm, expected.value[:SALT_BYTES], check._password)
-            check.is_right = found == expected.value
+            if found == expected.value:
+                check.run()  # is quick, as it has nothing to hide
         if self.is_late:
             self._waiting.append(check)
         else:
