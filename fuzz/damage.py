@@ -29,7 +29,7 @@ def damaged(dice: Dice, pieces: list[bytes], times: int) -> list[bytes]:
             pieces.insert(at, dice.octets(30))
         elif throw == 14:
             del pieces[at + 1 :]
-        else:
+        elif len(pieces[at]) < 4000:
             pieces[at] *= 2 + dice.below(20)
     return pieces
 

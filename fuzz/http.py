@@ -281,8 +281,9 @@ class Requests(Target):
         context = self._world.context
         node = Node("ponymq@fuzz", "fuzz", "x" * 22, __version__, "4.1.0", 0.0)
         listeners = [Listener("amqp", "127.0.0.1", 5672), Listener("http/prometheus", "127.0.0.1", 15692)]
-        facts = Facts(context, node, listeners, self._world.engine.administration, self._world.settle)
-        scraper = Scraper(context.turn, facts.peers, node, Machine(self._world.settings.data_dir), self._clock)
+        machine = Machine(self._world.settings.data_dir)
+        facts = Facts(context, node, listeners, self._world.engine.administration, self._world.attend, machine)
+        scraper = Scraper(context.turn, facts.peers, node, machine, self._clock)
         self._api = Site(api_app(facts, LIMITS.max_body_bytes))
         self._metrics = Site(metrics_app(scraper))
         for site in (self._api, self._metrics):

@@ -55,7 +55,8 @@ class QuickChecker(Checker):
         expected = check.expected
         if expected is not None and expected.algorithm == "rabbit_password_hashing_sha256" and expected.value:
             found = digest(expected.algorithm, expected.value[:SALT_BYTES], check._password)
-            check.is_right = found == expected.value
+            if found == expected.value:
+                check.run()  # is quick, as it has nothing to hide
         if self.is_late:
             self._waiting.append(check)
         else:
@@ -156,15 +157,25 @@ class World:
             if turn.failure is not None:
                 raise Broken(f"the store has failed: {turn.failure}")
             if turn.wants_sync and (turn.waiting_count > 0 or turn.agenda.unsynced):
-                job = self.engine.store.begin_sync()
-                job.run()
-                self.engine.store.finish_sync(job)
-                turn.synced()
+                self._sync()
             if not turn.wants_turn:
                 return
             turn.begin()
             turn.finish()
         raise Broken("turns without an end")
+
+    def attend(self) -> None:
+        """The same behind each change over HTTP, of which some wait for a sync that nobody else asks for."""
+        self.settle()
+        if self.engine.turn.wants_sync:
+            self._sync()
+
+    def _sync(self) -> None:
+        store = self.engine.store
+        job = store.begin_sync()
+        job.run()
+        store.finish_sync(job)
+        self.engine.turn.synced()
 
     def close(self) -> None:
         """Close the store and remove the directory."""
