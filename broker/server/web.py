@@ -64,7 +64,7 @@ class WebPorts:
         # A machine of its own for the scraper: it is looked at on another thread.
         scraper = Scraper(engine.turn, facts.peers, node, Machine(settings.data_dir), engine.context.clock)
         self._log = RingHandler(facts.log)
-        self._api = api_app(facts, settings.http.max_body_bytes, settings.http.login_session_timeout_s)
+        self._api = api_app(facts, settings.http.max_body_bytes, settings.management.login_session_timeout_s)
         self._metrics = metrics_app(scraper)
         self._clock = engine.context.clock
         self._complaints = Complaints()

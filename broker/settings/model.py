@@ -147,10 +147,6 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     max_header_bytes: Annotated[
         int, Meta(ge=256, le=1_048_576, description="Size of one header, and of the line that has the path.")
     ] = 8190
-    login_session_timeout_s: Annotated[
-        float,
-        Meta(ge=60, le=31_536_000, description="Longest login to the web console; an hour without use ends it."),
-    ] = 28_800.0
 
 
 class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -260,7 +256,7 @@ class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ManagementSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the HTTP API tells."""
+    """What the HTTP API tells, and how long the web console lets in."""
 
     rates_mode: Annotated[
         RatesMode,
@@ -271,6 +267,10 @@ class ManagementSettings(Struct, frozen=True, forbid_unknown_fields=True):
             )
         ),
     ] = "basic"
+    login_session_timeout_s: Annotated[
+        float,
+        Meta(ge=60, le=31_536_000, description="Longest login to the web console; an hour without use ends it."),
+    ] = 28_800.0
 
 
 class TokenKeySettings(Struct, frozen=True, forbid_unknown_fields=True):

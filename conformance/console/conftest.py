@@ -19,7 +19,8 @@ DESK: Final = 1280
 HEIGHTS: Final = {PHONE: 844, DESK: 900}
 
 
-@pytest.fixture(scope="session")
+# Of the package, not of the session: while the driver runs there is an event loop, which tests of clients cannot bear.
+@pytest.fixture(scope="package")
 def browser(broker_name: str) -> "Iterator[Browser]":
     """Debian's Chromium."""
     if broker_name != "ponymq":
@@ -64,7 +65,7 @@ def visitor(visit: "Callable[..., Visitor]") -> "Visitor":
     return opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def traffic(broker: Broker) -> Iterator[None]:
     """Messages flow."""
     from conformance.console.traffic import Traffic  # noqa: PLC0415 - only if there is a browser

@@ -32,6 +32,13 @@ export function channels({ app, names }) {
   };
 }
 
+const COUNTERS = [
+  ["Delivered", "deliver_get"],
+  ["Acknowledged", "ack"],
+  ["Published", "publish"],
+  ["Confirmed", "confirm"],
+];
+
 function channel({ app, name }) {
   let row = null;
   let consumers = null;
@@ -44,7 +51,6 @@ function channel({ app, name }) {
   }
 
   function view() {
-    const line = (label, counter) => ({ label, points: rates(`channel ${name}`, row.message_stats, counter) });
     const owner = row.connection_details?.name;
     return [
       head({
@@ -62,12 +68,10 @@ function channel({ app, name }) {
           title: "Message rates",
           unit: rate,
           span: spanSeconds(preference("span")),
-          series: [
-            line("Published", "publish"),
-            line("Confirmed", "confirm"),
-            line("Delivered", "deliver_get"),
-            line("Acknowledged", "ack"),
-          ],
+          series: COUNTERS.filter(([, counter]) => counter in row.message_stats).map(([label, counter]) => ({
+            label,
+            points: rates(`channel ${name}`, row.message_stats, counter),
+          })),
         }),
       ],
       h(
