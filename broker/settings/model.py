@@ -260,7 +260,7 @@ class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ManagementSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the HTTP API tells."""
+    """How the broker is looked after."""
 
     rates_mode: Annotated[
         RatesMode,
@@ -271,6 +271,15 @@ class ManagementSettings(Struct, frozen=True, forbid_unknown_fields=True):
             )
         ),
     ] = "basic"
+    socket: Annotated[
+        str,
+        Meta(
+            description=(
+                "Unix socket that serves the HTTP API without a password to the broker's own user and root, in the "
+                "data directory unless the path is absolute. Empty for none."
+            )
+        ),
+    ] = "ponymqctl.sock"
 
 
 class TokenKeySettings(Struct, frozen=True, forbid_unknown_fields=True):
