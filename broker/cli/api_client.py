@@ -56,6 +56,7 @@ class ApiClient:
 
     Attributes:
         where: The address, as messages name it: without a login.
+        date: When the broker answered last, by its own clock, as its headers say; empty before.
     """
 
     def __init__(self, uri: str, user: str, password: str, timeout_s: float = TIMEOUT_S) -> None:
@@ -77,6 +78,7 @@ class ApiClient:
             self._port = parts.port
         except ValueError:
             raise wrong from None
+        self.date = ""
         self._scheme = parts.scheme
         self._host = parts.hostname or ""
         self._prefix = parts.path.rstrip("/")
@@ -137,6 +139,7 @@ class ApiClient:
         try:
             connection.request(method, self._prefix + path, body, self._headers | headers)
             response = connection.getresponse()
+            self.date = response.headers.get("Date", "")
             octets = response.read(_LONGEST_ANSWER + 1)
         except TimeoutError as error:
             raise ApiError(f"{self.where}: no answer in {self._timeout_s:g} s", exit_code=EX_TEMPFAIL) from error

@@ -4,6 +4,8 @@ import typer
 
 from broker.cli import (
     account_commands,
+    bench_command,
+    doctor_command,
     list_commands,
     log_commands,
     node_commands,
@@ -17,6 +19,7 @@ from broker.cli.words import Words, before_the_word
 app = typer.Typer(
     cls=Words,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
@@ -33,8 +36,12 @@ for _words in (
     queue_commands,
     peer_commands,
     account_commands,
+    bench_command,
+    doctor_command,
     policy_commands,
     parameter_commands,
+    bench_command,
+    doctor_command,
 ):
     app.add_typer(_words.app)
 
