@@ -13,6 +13,7 @@ from broker.cli import (
     peer_commands,
     policy_commands,
     queue_commands,
+    top_command,
 )
 from broker.cli.words import Words, before_the_word
 
@@ -34,6 +35,7 @@ for _words in (
     list_commands,
     node_commands,
     queue_commands,
+    top_command,
     peer_commands,
     account_commands,
     bench_command,
