@@ -28,7 +28,7 @@ _HEAD: Final = 7  # type, channel, size
 _PORTS: Final = {"amqp": 5672, "amqps": 5671}
 
 
-class AmqpFailure(Exception):
+class AmqpClientError(Exception):
     """The broker could not be reached, or refused; the text is one line."""
 
 
@@ -52,11 +52,11 @@ class AmqpClient:
             uri: ``amqp://user:password@host:port/vhost``, or ``amqps``.
 
         Raises:
-            AmqpFailure: It is no such address, nobody answers, or the broker refused.
+            AmqpClientError: It is no such address, nobody answers, or the broker refused.
         """
         parts = urlsplit(uri)
         if parts.scheme not in _PORTS or not parts.hostname:
-            raise AmqpFailure("not an address; expected one such as amqp://guest:guest@127.0.0.1:5672/%2F")
+            raise AmqpClientError("not an address; expected one such as amqp://guest:guest@127.0.0.1:5672/%2F")
         tls = ssl.create_default_context() if parts.scheme == "amqps" else None
         where = f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
         try:
@@ -69,8 +69,10 @@ class AmqpClient:
                 vhost = unquote(parts.path[1:]) or "/"
                 await client._log_in(unquote(parts.username or "guest"), unquote(parts.password or "guest"), vhost)
         except (OSError, asyncio.IncompleteReadError) as error:
-            reason = "hung up; is the login right?" if isinstance(error, EOFError) else str(error) or "no answer in time"
-            raise AmqpFailure(f"{where}: {reason}") from error
+            reason = (
+                "hung up; is the login right?" if isinstance(error, EOFError) else str(error) or "no answer in time"
+            )
+            raise AmqpClientError(f"{where}: {reason}") from error
         return client
 
     async def _log_in(self, user: str, password: str, vhost: str) -> None:
@@ -94,7 +96,7 @@ class AmqpClient:
         """The next frame, whole.
 
         Raises:
-            AmqpFailure: It closes the channel or the connection.
+            AmqpClientError: It closes the channel or the connection.
         """
         head = await self.reader.readexactly(_HEAD)
         size = struct.unpack_from(">I", head, 3)[0]
@@ -114,11 +116,11 @@ def refuse_close(whole: bytes) -> None:
     """Look whether a frame ends the channel or the connection.
 
     Raises:
-        AmqpFailure: It does.
+        AmqpClientError: It does.
     """
     if whole[0] == FRAME_METHOD and struct.unpack_from(">I", whole, _HEAD)[0] in {CHANNEL_CLOSE, CONNECTION_CLOSE}:
         text = whole[_HEAD + 7 : _HEAD + 7 + whole[_HEAD + 6]]
-        raise AmqpFailure(text.decode("utf-8", "replace"))
+        raise AmqpClientError(text.decode("utf-8", "replace"))
 
 
 def whole_frame_end(octets: bytearray, start: int) -> int:
@@ -127,4 +129,3 @@ def whole_frame_end(octets: bytearray, start: int) -> int:
         return -1
     end = start + FRAME_OVERHEAD + int(struct.unpack_from(">I", octets, start + 3)[0])
     return end if len(octets) >= end else -1
-

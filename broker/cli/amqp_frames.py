@@ -85,4 +85,3 @@ def publish(queue: bytes, size: int, *, is_persistent: bool) -> tuple[bytes, int
         return head, len(head)
     body = bytes(min(size, STAMP_BYTES)) + b"x" * max(size - STAMP_BYTES, 0)
     return head + frame(FRAME_BODY, 1, body), len(head) + 7
-

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from broker.cli.amqp_client import AmqpFailure
+from broker.cli.amqp_client import AmqpClientError
 from broker.cli.exit_codes import EX_UNAVAILABLE
 from broker.cli.load_test import MOST_BYTES, Load, LoadTest, Outcome
 from broker.cli.output import Format
@@ -54,7 +54,7 @@ def bench(
     test = LoadTest(uri, load)
     try:
         asyncio.run(test.run())
-    except AmqpFailure as error:
+    except AmqpClientError as error:
         raise failed(str(error), EX_UNAVAILABLE) from None
     except KeyboardInterrupt:
         typer.echo("ponymqctl: interrupted; the queue is deleted", err=True)

@@ -1,5 +1,6 @@
 """What a running broker says of itself that somebody should know."""
 
+import http.client
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
@@ -79,7 +80,7 @@ def guest(client: ApiClient, overview: dict[str, object]) -> Iterator[Finding]:
     try:
         row = client.get(api_path("users", GUEST))
     except ApiError as error:
-        if error.status == 404:  # noqa: PLR2004 - as the API writes it
+        if error.status == http.client.NOT_FOUND:
             yield ok("guest", "there is no such user")
         else:
             yield note("guest", f"not looked at: {error}", "ask as an administrator")
@@ -93,6 +94,10 @@ def guest(client: ApiClient, overview: dict[str, object]) -> Iterator[Finding]:
         yield ok("guest", "has a password of its own")
     elif beyond:
         advice = "ponymqctl delete-user guest, or change-password guest; loopback_users keeps guest out only by default"
-        yield problem("guest", f"has the password that everybody knows, and {', '.join(beyond)} is open to others", advice)
+        yield problem(
+            "guest", f"has the password that everybody knows, and {', '.join(beyond)} is open to others", advice
+        )
     else:
-        yield note("guest", "has the password that everybody knows; only this machine is let in", "change-password guest")
+        yield note(
+            "guest", "has the password that everybody knows; only this machine is let in", "change-password guest"
+        )

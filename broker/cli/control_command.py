@@ -24,9 +24,10 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
-        "Ask a running PonyMQ in rabbitmqctl's words (list_queues is list-queues), or look into what a stopped one keeps "
-        "(log). Data goes to standard output, messages to standard error. Exit codes: 64 wrong words, 65 no such thing "
-        "or not taken, 67 no such user, 69 no answer or a check that failed, 75 no answer in time, 77 not allowed."
+        "Ask a running PonyMQ in rabbitmqctl's words (list_queues is list-queues), or look into what a stopped one "
+        "keeps (log). Data goes to standard output, messages to standard error.\n\n"
+        "Exit codes: 64 wrong words, 65 no such thing or not taken, 67 no such user, 69 no answer or a check that "
+        "failed, 75 no answer in time, 77 not allowed."
     ),
 )
 app.callback()(before_the_word)

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from broker.cli.amqp_client import FRAME_MAX, READ_BYTES, AmqpClient, AmqpFailure, refuse_close, whole_frame_end
+from broker.cli.amqp_client import FRAME_MAX, READ_BYTES, AmqpClient, AmqpClientError, refuse_close, whole_frame_end
 from broker.cli.amqp_frames import (
     ACK_FRAME,
     STAMP_BYTES,
@@ -112,7 +112,7 @@ class LoadTest:
         """Carry it out. The queue is deleted however it ends.
 
         Raises:
-            AmqpFailure: The broker could not be reached, or refused.
+            AmqpClientError: The broker could not be reached, or refused.
         """
         control = await self._client()
         try:
@@ -168,7 +168,7 @@ class LoadTest:
         return client
 
     async def _clean_up(self, control: AmqpClient) -> None:
-        with contextlib.suppress(OSError, EOFError, AmqpFailure):
+        with contextlib.suppress(OSError, EOFError, AmqpClientError):
             await control.call(delete(self.queue))
         for client in self._clients:
             with contextlib.suppress(OSError, EOFError):
@@ -231,7 +231,7 @@ class LoadTest:
         while True:
             piece = await client.reader.read(READ_BYTES)
             if not piece:
-                raise AmqpFailure("the broker hung up on a consumer")
+                raise AmqpClientError("the broker hung up on a consumer")
             octets += piece
             if not length:
                 length, stamp_at = _measured(octets)
@@ -241,7 +241,7 @@ class LoadTest:
             if not count:
                 continue
             if octets[0] != 1:
-                raise AmqpFailure("the broker sent something else than deliveries")
+                raise AmqpClientError("the broker sent something else than deliveries")
             refuse_close(bytes(octets[:length]))
             if is_stamped:
                 now_ns = time.monotonic_ns()
@@ -278,7 +278,7 @@ class Confirms:
         while True:
             piece = await self._client.reader.read(READ_BYTES)
             if not piece:
-                raise AmqpFailure("the broker hung up on a publisher")
+                raise AmqpClientError("the broker hung up on a publisher")
             octets += piece
             at = 0
             while (end := whole_frame_end(octets, at)) >= 0:
@@ -315,7 +315,7 @@ async def _watch(client: AmqpClient) -> None:
         try:
             await client.read_frame()  # that publishers are blocked, or it raises
         except EOFError as error:
-            raise AmqpFailure("the broker hung up on a publisher") from error
+            raise AmqpClientError("the broker hung up on a publisher") from error
 
 
 def _measured(octets: bytearray) -> tuple[int, int]:

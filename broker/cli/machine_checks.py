@@ -1,5 +1,6 @@
 """What can be said of a broker from its settings, its directory and the machine, whether it runs or not."""
 
+import contextlib
 import os
 import resource
 import stat
@@ -113,7 +114,9 @@ def sync_latency(path: Path) -> Finding:
 def sync_verdict(median_ms: float, worst_ms: float) -> Finding:
     """What such a disk means."""
     text = f"fdatasync takes {median_ms:.2f} ms, {worst_ms:.2f} ms at worst, of {PROBE_WRITES}"
-    advice = "confirms of persistent messages wait so long; use a local disk with a write cache that survives power loss"
+    advice = (
+        "confirms of persistent messages wait so long; use a local disk with a write cache that survives power loss"
+    )
     if median_ms > BAD_SYNC_MS:
         return problem("sync", text, advice)
     if median_ms > SLOW_SYNC_MS:
@@ -148,10 +151,8 @@ def open_files(settings: Settings, holder: str) -> Finding:
     """Are there files for as many connections as are allowed?"""
     limit, whose = resource.getrlimit(resource.RLIMIT_NOFILE)[1], "this shell"
     if holder.isdigit():
-        try:
+        with contextlib.suppress(psutil.Error, AttributeError):  # of another user, or not on this system
             limit, whose = psutil.Process(int(holder)).rlimit(psutil.RLIMIT_NOFILE)[1], f"process {holder}"
-        except (psutil.Error, AttributeError):
-            pass  # of another user, or not on this system
     wanted = settings.amqp.max_connections
     text = f"{limit:,} for {whose}" if limit != resource.RLIM_INFINITY else f"no limit for {whose}"
     advice = "raise it: LimitNOFILE= of the unit, or ulimit -Hn"
@@ -172,7 +173,7 @@ def memory(settings: Settings) -> Finding:
     advice = "set limits.memory_high_watermark to 0.6 or less"
     if limit > machine:
         return problem("memory", f"{text}: the system would end the broker first", advice)
-    if limit > 0.9 * machine:  # noqa: PLR2004 - a share
+    if limit > 0.9 * machine:
         return note("memory", text, advice)
     if limit < 128 * MIB:
         return note("memory", text, "an idle broker takes about 60 MB; give it more")

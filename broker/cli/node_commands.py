@@ -10,7 +10,7 @@ import typer
 
 from broker import __version__
 from broker.cli.api_client import ApiError
-from broker.cli.exit_codes import EX_TEMPFAIL, EX_UNAVAILABLE
+from broker.cli.exit_codes import EX_TEMPFAIL
 from broker.cli.list_commands import Form, NoHeaders
 from broker.cli.output import Format, cell, print_rows
 from broker.cli.paths import api_path

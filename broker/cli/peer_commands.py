@@ -1,5 +1,6 @@
 """``ponymqctl``: connections are closed."""
 
+import http.client
 from typing import Annotated
 
 import typer
@@ -70,7 +71,7 @@ def _close(remote: Remote, rows: list[dict[str, object]], reason: str, limit: in
             remote.client.ask("DELETE", api_path("connections", name), None, {"X-Reason": reason})
             closed += 1
         except ApiError as error:
-            if error.status != 404:  # noqa: PLR2004 - it has closed by itself meanwhile
+            if error.status != http.client.NOT_FOUND:
                 remote.refuse(error)
     if not remote.is_quiet:
         typer.echo(f"Closed {closed} connections")

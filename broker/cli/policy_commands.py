@@ -53,9 +53,9 @@ def _clearing(kind: str) -> Callable[..., None]:
     return clear_policy
 
 
-app.command(
-    "set-policy", help="Give queues and exchanges arguments by the pattern of their names, now and later."
-)(_setting("policies"))
+app.command("set-policy", help="Give queues and exchanges arguments by the pattern of their names, now and later.")(
+    _setting("policies")
+)
 app.command(
     "set-operator-policy",
     help="Limit queues by the pattern of their names; neither arguments nor policies can loosen it.",

@@ -151,7 +151,9 @@ def publish(
     body: Annotated[str | None, typer.Argument(metavar="[BODY]", help="Standard input if not given.")] = None,
     exchange: Annotated[str, typer.Option(help="Where to publish.")] = DEFAULT_EXCHANGE,
     vhost: VHost = "/",
-    persistent: Annotated[bool, typer.Option("--persistent/--not-persistent", help="Whether a restart keeps it.")] = True,
+    persistent: Annotated[
+        bool, typer.Option("--persistent/--not-persistent", help="Whether a restart keeps it.")
+    ] = True,
     properties: Annotated[str, typer.Option(help='As JSON: {"priority":3,"headers":{"a":1}}')] = "{}",
 ) -> None:
     """Publish one message; exit code 65 if no queue takes it."""

@@ -77,7 +77,9 @@ def frame(now: Sample, before: Sample | None, view: View, height: int, *, where:
 def _heading(now: Sample, where: str) -> Text:
     overview = now.overview
     name = printable(overview.get("cluster_name", ""))
-    return Text(f"{name}  {printable(overview.get('product_name', ''))} {overview.get('product_version', '')}  {where}", "bold")
+    return Text(
+        f"{name}  {printable(overview.get('product_name', ''))} {overview.get('product_version', '')}  {where}", "bold"
+    )
 
 
 def _totals(now: Sample, before: Sample | None) -> Text:
@@ -136,4 +138,4 @@ def _connection_table(lines: list[ConnectionLine], count: int) -> Table:
 def _per_second(value: float) -> str:
     if value < 0:
         return "-"
-    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"  # noqa: PLR2004 - two digits
+    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import Parameter, Signature
-from typing import Annotated, Concatenate, Final, ParamSpec
+from typing import Annotated, Final
 
 import typer
 from typer.core import TyperGroup
@@ -12,8 +12,6 @@ from typer.core import TyperGroup
 from broker.cli.api_client import TIMEOUT_S, ApiError
 from broker.cli.exit_codes import EX_USAGE
 from broker.cli.remote import Remote, client_for, failed
-
-P = ParamSpec("P")
 
 _TYPERS: Final = 2  # its own exit code for wrong words
 
@@ -27,16 +25,16 @@ LongNames = Annotated[bool, typer.Option("--longnames", "-l", hidden=True, help=
 class Words(TyperGroup):
     """Commands, each under two spellings: ``list-queues``, and rabbitmqctl's ``list_queues``."""
 
-    def get_command(self, ctx, cmd_name):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - typer hides them
+    def get_command(self, ctx, cmd_name):  # type: ignore[no-untyped-def]
         """The command of that name."""
         return super().get_command(ctx, cmd_name) or super().get_command(ctx, cmd_name.replace("_", "-"))
 
-    def make_context(self, *args, **more):  # type: ignore[no-untyped-def]  # noqa: ANN002, ANN003, ANN201
+    def make_context(self, *args, **more):  # type: ignore[no-untyped-def]
         """Read the options before the word."""
         with _usage():
             return super().make_context(*args, **more)
 
-    def invoke(self, ctx):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    def invoke(self, ctx):  # type: ignore[no-untyped-def]
         """Read the rest and carry it out."""
         with _usage():
             return super().invoke(ctx)
@@ -117,13 +115,13 @@ def _remote(
 _SHARED = inspect.signature(_remote).parameters
 
 
-def asks(command: Callable[Concatenate[Remote, P], None]) -> Callable[..., None]:
+def asks(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say which broker is meant; its first argument becomes that broker."""
     own = list(inspect.signature(command).parameters.values())[1:]
 
     def run(**given: object) -> None:
         remote = _remote(**{name: given.pop(name) for name in _SHARED})  # type: ignore[arg-type]
-        command(remote, **given)  # type: ignore[arg-type, call-arg]
+        command(remote, **given)
 
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     signed(run, [*own, *_SHARED.values()])
