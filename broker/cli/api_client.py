@@ -56,6 +56,7 @@ class ApiClient:
 
     Attributes:
         where: The address, as messages name it: without a login.
+        timeout_s: How long to wait for an answer.
         date: When the broker answered last, by its own clock, as its headers say; empty before.
     """
 
@@ -82,7 +83,7 @@ class ApiClient:
         self._scheme = parts.scheme
         self._host = parts.hostname or ""
         self._prefix = parts.path.rstrip("/")
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._headers = {"Accept": "application/json"}
         if parts.scheme == "unix" and parts.path:
             self._socket_path = parts.path
@@ -101,7 +102,7 @@ class ApiClient:
         """
         if self._scheme == "unix":
             raise ApiError(f"{self.where}: asks for no password; name the HTTP API with --uri", exit_code=EX_USAGE)
-        return ApiClient(self.where, user, password, self._timeout_s)
+        return ApiClient(self.where, user, password, self.timeout_s)
 
     def get(self, path: str) -> object:
         """What the API answers to a GET, decoded.
@@ -114,11 +115,17 @@ class ApiClient:
     def ask(self, method: str, path: str, document: object = None, headers: dict[str, str] | None = None) -> object:
         """What the API answers, decoded; None if it says no more than that it is done.
 
+        Args:
+            method: Of HTTP.
+            path: From ``/api`` on, percent-encoded.
+            document: What is sent, to be encoded; octets go as they are.
+            headers: Further headers.
+
         Raises:
             ApiError: No connection, a refusal with its reason in one line, or an answer that is not JSON.
         """
-        body = None if method == "GET" else json.dumps(document).encode()
-        status, octets = self._exchange(method, path, body, headers or {})
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        status, octets = self._exchange(method, path, None if method == "GET" else body, headers or {})
         if status not in _DONE:
             raise self._refusal(path, status, octets)
         if method != "GET" and not octets:
@@ -142,7 +149,7 @@ class ApiClient:
             self.date = response.headers.get("Date", "")
             octets = response.read(_LONGEST_ANSWER + 1)
         except TimeoutError as error:
-            raise ApiError(f"{self.where}: no answer in {self._timeout_s:g} s", exit_code=EX_TEMPFAIL) from error
+            raise ApiError(f"{self.where}: no answer in {self.timeout_s:g} s", exit_code=EX_TEMPFAIL) from error
         except (OSError, http.client.HTTPException) as error:
             raise ApiError(f"{self.where}: no answer: {error}") from error
         finally:
@@ -153,9 +160,9 @@ class ApiClient:
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._scheme == "unix":
-            return LocalConnection(self._socket_path, self._timeout_s)
+            return LocalConnection(self._socket_path, self.timeout_s)
         kind = http.client.HTTPSConnection if self._scheme == "https" else http.client.HTTPConnection
-        return kind(self._host, self._port, timeout=self._timeout_s)
+        return kind(self._host, self._port, timeout=self.timeout_s)
 
     def _refusal(self, path: str, status: int, octets: bytes) -> ApiError:
         try:

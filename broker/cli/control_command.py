@@ -5,6 +5,7 @@ import typer
 from broker.cli import (
     account_commands,
     bench_command,
+    definition_commands,
     doctor_command,
     list_commands,
     log_commands,
@@ -36,13 +37,12 @@ for _words in (
     list_commands,
     node_commands,
     queue_commands,
-    top_command,
     peer_commands,
     account_commands,
-    bench_command,
-    doctor_command,
     policy_commands,
     parameter_commands,
+    definition_commands,
+    top_command,
     bench_command,
     doctor_command,
 ):

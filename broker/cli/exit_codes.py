@@ -8,14 +8,16 @@ EX_FAILED: Final = 1
 EX_USAGE: Final = 64
 EX_DATAERR: Final = 65
 """There is no such thing, or the broker does not take what was said."""
+EX_NOINPUT: Final = 66
 EX_NOUSER: Final = 67
 EX_UNAVAILABLE: Final = 69
 EX_SOFTWARE: Final = 70
+EX_CANTCREAT: Final = 73
 EX_TEMPFAIL: Final = 75
 """No answer in time."""
 EX_NOPERM: Final = 77
 
-_BY_STATUS: Final = {
+_BY_STATUS: Final[dict[int, int]] = {
     http.client.BAD_REQUEST: EX_DATAERR,
     http.client.UNAUTHORIZED: EX_NOPERM,
     http.client.FORBIDDEN: EX_NOPERM,
@@ -28,4 +30,4 @@ _BY_STATUS: Final = {
 
 def of_status(status: int) -> int:
     """The exit code for a refusal of the HTTP API."""
-    return _BY_STATUS.get(http.HTTPStatus(status), EX_UNAVAILABLE) if status in set(http.HTTPStatus) else EX_UNAVAILABLE
+    return _BY_STATUS.get(status, EX_UNAVAILABLE)

@@ -51,6 +51,11 @@ class Remote:
         """Find the broker again: one that has just started has a local socket now."""
         self.client = self._find()
 
+    def wait_up_to(self, seconds: float) -> None:
+        """Be patient with what takes long, unless the user has said how patient."""
+        if self.timeout_s is None:
+            self.client.timeout_s = seconds
+
     def get(self, path: str) -> object:
         """What the API answers to a GET."""
         return self.ask("GET", path)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from broker import __version__
 from broker.cli.control_command import app
-from broker.cli.exit_codes import EX_DATAERR, EX_NOPERM, EX_UNAVAILABLE, EX_USAGE
+from broker.cli.exit_codes import EX_NOPERM, EX_UNAVAILABLE
 
 OVERVIEW = {
     "cluster_name": "stable",
