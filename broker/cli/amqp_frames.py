@@ -40,7 +40,11 @@ def frame(kind: int, channel: int, payload: bytes) -> bytes:
 
 def start_ok(user: str, password: str) -> bytes:
     """The arguments of connection.start-ok, with PLAIN."""
-    properties = encode_table({b"connection_name": Field("S", b"ponymqctl bench")})
+    # Without this capability a refused login is a closed socket and no word why.
+    capabilities: Table = {b"authentication_failure_close": Field("t", True)}
+    properties = encode_table(
+        {b"connection_name": Field("S", b"ponymqctl bench"), b"capabilities": Field("F", capabilities)}
+    )
     login = longstr(f"\0{user}\0{password}".encode())
     return properties + shortstr(b"PLAIN") + login + shortstr(b"en_US")
 
