@@ -78,6 +78,7 @@ def variables_of(commands: dict[str, TyperCommand]) -> set[str]:
 
 SERVER = commands_of(server_command.app)
 CONTROL = commands_of(control_command.app)
+BEFORE_THE_WORD = {flag for each in typer.main.get_command(control_command.app).params for flag in each.opts}
 
 
 @pytest.mark.parametrize("page", LINKING, ids=name_of)
@@ -149,7 +150,7 @@ def test_every_flag_that_is_named_exists(page: Path) -> None:
         if OTHERS.search(line):
             continue
         if re.search(r"\bponymqctl\b", line):
-            known = flags_of(CONTROL)
+            known = flags_of(CONTROL) | BEFORE_THE_WORD
         elif re.search(r"\bponymq\b|^make run", line):
             known = flags_of(SERVER)
         else:

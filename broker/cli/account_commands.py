@@ -1,19 +1,21 @@
-"""``ponymqctl add-user`` and its like: users, vhosts and permissions, in rabbitmqctl's words, over the HTTP API."""
+"""``ponymqctl add-user`` and its like: users, vhosts and permissions, in rabbitmqctl's words."""
 
 import http.client
-import json
 import sys
 from typing import Annotated, Final
-from urllib.parse import quote
 
 import typer
 
-from broker.cli.api_client import ApiClient, ApiError
-from broker.cli.api_options import GUEST, URI, AsJson, Password, Uri, User, ask, change, failed, printable
+from broker.auth.passwords import ARGON2ID, SHA256, SHA512, hashed
+from broker.cli.api_client import ApiError
+from broker.cli.arguments import DryRun, UserName, VHost, VHostName
+from broker.cli.exit_codes import EX_DATAERR, EX_NOPERM, EX_NOUSER, EX_SOFTWARE
+from broker.cli.paths import api_path
+from broker.cli.remote import Remote, failed
+from broker.cli.words import asks
 
 app = typer.Typer()
 
-Name = Annotated[str, typer.Argument(metavar="USER", help="The user's name.")]
 NewPassword = Annotated[
     str | None,
     typer.Argument(
@@ -22,150 +24,197 @@ NewPassword = Annotated[
     ),
 ]
 Tags = Annotated[list[str] | None, typer.Argument(metavar="[TAG]...", help="administrator, monitoring, management…")]
-VHostName = Annotated[str, typer.Argument(metavar="VHOST", help="The vhost's name.")]
-Where = Annotated[str, typer.Option("--vhost", "-p", help="The vhost.")]
 Configure = Annotated[str, typer.Argument(help="Regular expression: what may be declared and deleted.")]
 Write = Annotated[str, typer.Argument(help="Regular expression: what may be published to.")]
 Read = Annotated[str, typer.Argument(help="Regular expression: what may be consumed from.")]
 Exchange = Annotated[str, typer.Argument(help="The topic exchange.")]
+Algorithm = Annotated[str, typer.Option(help=f"{SHA256}, {SHA512} or {ARGON2ID}.")]
 
-DEFAULT_VHOST: Final = "/"
-LIST_USERS: Final = ("name", "tags")
-LIST_PERMISSIONS: Final = ("user", "configure", "write", "read")
+_METADATA: Final = ("description", "tags", "default_queue_type", "protected_from_deletion", "tracing")
 
 
 @app.command("add-user")
-def add_user(
-    name: Name, new_password: NewPassword = None, uri: Uri = URI, user: User = GUEST, password: Password = GUEST
-) -> None:
+@asks
+def add_user(remote: Remote, name: UserName, new_password: NewPassword = None) -> None:
     """Add a user without tags and permissions."""
-    _refuse_if_found(uri, user, password, _user_path(name), f"user {name} exists already")
-    change(uri, user, password, "PUT", _user_path(name), {"password": _secret(new_password), "tags": ""})
+    path = api_path("users", name)
+    if remote.has(path):
+        raise failed(f"user {name} exists already", EX_SOFTWARE)
+    remote.ask("PUT", path, {"password": _secret(new_password), "tags": ""})
+    remote.say("Added. Let the user into a vhost with set-permissions.")
 
 
 @app.command("delete-user")
-def delete_user(name: Name, uri: Uri = URI, user: User = GUEST, password: Password = GUEST) -> None:
+@asks
+def delete_user(remote: Remote, name: UserName, dry_run: DryRun = False) -> None:
     """Delete a user, and close the user's connections."""
-    change(uri, user, password, "DELETE", _user_path(name))
+    _user(remote, name)
+    if dry_run:
+        typer.echo(f"would delete user {name}")
+        return
+    remote.ask("DELETE", api_path("users", name))
 
 
 @app.command("change-password")
-def change_password(
-    name: Name, new_password: NewPassword = None, uri: Uri = URI, user: User = GUEST, password: Password = GUEST
-) -> None:
+@asks
+def change_password(remote: Remote, name: UserName, new_password: NewPassword = None) -> None:
     """Give a user another password. Open connections stay."""
-    tags = _row(uri, user, password, _user_path(name)).get("tags")
-    change(uri, user, password, "PUT", _user_path(name), {"password": _secret(new_password), "tags": tags})
+    tags = _user(remote, name).get("tags")
+    remote.ask("PUT", api_path("users", name), {"password": _secret(new_password), "tags": tags})
+
+
+@app.command("clear-password")
+@asks
+def clear_password(remote: Remote, name: UserName) -> None:
+    """Let a user log in by certificate or token only."""
+    remote.ask("PUT", api_path("users", name), {"password_hash": "", "tags": _user(remote, name).get("tags")})
+
+
+@app.command("authenticate-user")
+@asks
+def authenticate_user(remote: Remote, name: UserName, given: NewPassword = None) -> None:
+    """Tell whether this is the user's password. Needs the HTTP port."""
+    try:
+        remote.client.as_user(name, _secret(given)).get("/api/whoami")
+    except ApiError as error:
+        is_refused = error.exit_code == EX_NOPERM
+        if not is_refused or "Not management user" not in str(error):  # which is said to the right password only
+            raise failed(str(error), EX_DATAERR if is_refused else error.exit_code) from None
+    typer.echo("Success")
 
 
 @app.command("set-user-tags")
-def set_user_tags(
-    name: Name, tags: Tags = None, uri: Uri = URI, user: User = GUEST, password: Password = GUEST
-) -> None:
+@asks
+def set_user_tags(remote: Remote, name: UserName, tags: Tags = None) -> None:
     """Give a user these tags and no others."""
-    row = _row(uri, user, password, _user_path(name))
+    row = _user(remote, name)
     body = {key: row.get(key) for key in ("password_hash", "hashing_algorithm")}
-    change(uri, user, password, "PUT", _user_path(name), {**body, "tags": tags or []})
+    remote.ask("PUT", api_path("users", name), {**body, "tags": tags or []})
 
 
-@app.command("list-users")
-def list_users(uri: Uri = URI, user: User = GUEST, password: Password = GUEST, as_json: AsJson = False) -> None:
-    """List the users and their tags."""
-    rows = _rows(uri, user, password, "/api/users?columns=name,tags")
-    for row in rows:
-        if not as_json and isinstance(tags := row.get("tags"), list):
-            row["tags"] = f"[{', '.join(map(str, tags))}]"
-    _print(rows, LIST_USERS, as_json)
+@app.command("hash-password")
+def hash_password(given: NewPassword = None, algorithm: Algorithm = SHA256) -> None:
+    """Hash a password as definitions hold it; the default one also for RabbitMQ."""
+    if algorithm not in {SHA256, SHA512, ARGON2ID}:
+        raise typer.BadParameter(f"{algorithm!r} is none of {SHA256}, {SHA512}, {ARGON2ID}", param_hint="--algorithm")
+    typer.echo(hashed(_secret(given).encode(), algorithm).text)
 
 
 @app.command("add-vhost")
+@asks
 def add_vhost(
+    remote: Remote,
     name: VHostName,
     description: Annotated[str, typer.Option(help="What it is for.")] = "",
-    uri: Uri = URI,
-    user: User = GUEST,
-    password: Password = GUEST,
+    tags: Annotated[str, typer.Option(help="Words, parted by commas.")] = "",
+    default_queue_type: Annotated[
+        str | None, typer.Option(help="classic, quorum or stream: for queues that do not say.")
+    ] = None,
 ) -> None:
-    """Add a vhost. Nobody may enter it before set-permissions."""
-    _refuse_if_found(uri, user, password, _vhost_path(name), f"vhost {name} exists already")
-    change(uri, user, password, "PUT", _vhost_path(name), {"description": description})
+    """Add a vhost. Nobody may enter it before set-permissions. One that is there stays as it is."""
+    path = api_path("vhosts", name)
+    if remote.has(path):
+        remote.say(f'vhost "{name}" is there already')
+        return
+    document = {"description": description, "tags": tags, "default_queue_type": default_queue_type}
+    remote.ask("PUT", path, document)
+
+
+@app.command("update-vhost-metadata")
+@asks
+def update_vhost_metadata(
+    remote: Remote,
+    name: VHostName,
+    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    tags: Annotated[str | None, typer.Option(help="Words, parted by commas.")] = None,
+    default_queue_type: Annotated[
+        str | None, typer.Option(help="classic, quorum or stream: for queues that do not say.")
+    ] = None,
+) -> None:
+    """Change what is known of a vhost; what is not given stays."""
+    path = api_path("vhosts", name)
+    row = remote.row(path)
+    given = {"description": description, "tags": tags, "default_queue_type": default_queue_type}
+    document = {key: row[key] for key in _METADATA if key in row}
+    remote.ask("PUT", path, document | {key: value for key, value in given.items() if value is not None})
 
 
 @app.command("delete-vhost")
-def delete_vhost(name: VHostName, uri: Uri = URI, user: User = GUEST, password: Password = GUEST) -> None:
+@asks
+def delete_vhost(remote: Remote, name: VHostName, dry_run: DryRun = False) -> None:
     """Delete a vhost with everything in it, and close its connections."""
-    change(uri, user, password, "DELETE", _vhost_path(name))
+    if dry_run:
+        messages = remote.row(api_path("vhosts", name)).get("messages")
+        typer.echo(f"would delete vhost {name} with {messages} messages")
+        return
+    remote.ask("DELETE", api_path("vhosts", name))
 
 
-@app.command("list-vhosts")
-def list_vhosts(uri: Uri = URI, user: User = GUEST, password: Password = GUEST, as_json: AsJson = False) -> None:
-    """List the vhosts that the user may see."""
-    _print(_rows(uri, user, password, "/api/vhosts?columns=name"), ("name",), as_json)
+@app.command("enable-vhost-deletion-protection")
+@asks
+def protect(remote: Remote, name: VHostName) -> None:
+    """Have a vhost refuse to be deleted."""
+    remote.ask("POST", api_path("vhosts", name, "deletion", "protection"))
+
+
+@app.command("disable-vhost-deletion-protection")
+@asks
+def unprotect(remote: Remote, name: VHostName) -> None:
+    """Let a vhost be deleted again."""
+    remote.ask("DELETE", api_path("vhosts", name, "deletion", "protection"))
 
 
 @app.command("set-permissions")
+@asks
 def set_permissions(
-    name: Name,
-    configure: Configure,
-    write: Write,
-    read: Read,
-    vhost: Where = DEFAULT_VHOST,
-    uri: Uri = URI,
-    user: User = GUEST,
-    password: Password = GUEST,
+    remote: Remote, name: UserName, configure: Configure, write: Write, read: Read, vhost: VHost = "/"
 ) -> None:
     """Let a user into a vhost, with these rights and no others."""
+    _user(remote, name)
     body = {"configure": configure, "write": write, "read": read}
-    change(uri, user, password, "PUT", _permission_path("permissions", vhost, name), body)
+    remote.ask("PUT", api_path("permissions", vhost, name), body)
 
 
 @app.command("clear-permissions")
-def clear_permissions(
-    name: Name, vhost: Where = DEFAULT_VHOST, uri: Uri = URI, user: User = GUEST, password: Password = GUEST
-) -> None:
+@asks
+def clear_permissions(remote: Remote, name: UserName, vhost: VHost = "/") -> None:
     """Let a user into a vhost no more."""
-    change(uri, user, password, "DELETE", _permission_path("permissions", vhost, name))
-
-
-@app.command("list-permissions")
-def list_permissions(
-    vhost: Where = DEFAULT_VHOST,
-    uri: Uri = URI,
-    user: User = GUEST,
-    password: Password = GUEST,
-    as_json: AsJson = False,
-) -> None:
-    """List who may do what in a vhost."""
-    rows = _rows(uri, user, password, f"{_vhost_path(vhost)}/permissions")
-    _print(rows, LIST_PERMISSIONS, as_json)
+    _user(remote, name)
+    remote.ask("DELETE", api_path("permissions", vhost, name))
 
 
 @app.command("set-topic-permissions")
+@asks
 def set_topic_permissions(
-    name: Name,
-    exchange: Exchange,
-    write: Write,
-    read: Read,
-    vhost: Where = DEFAULT_VHOST,
-    uri: Uri = URI,
-    user: User = GUEST,
-    password: Password = GUEST,
+    remote: Remote, name: UserName, exchange: Exchange, write: Write, read: Read, vhost: VHost = "/"
 ) -> None:
     """Restrict the routing keys (write) and binding keys (read) of a user on a topic exchange."""
+    _user(remote, name)
     body = {"exchange": exchange, "write": write, "read": read}
-    change(uri, user, password, "PUT", _permission_path("topic-permissions", vhost, name), body)
+    remote.ask("PUT", api_path("topic-permissions", vhost, name), body)
 
 
-def _user_path(name: str) -> str:
-    return f"/api/users/{quote(name, safe='')}"
+@app.command("clear-topic-permissions")
+@asks
+def clear_topic_permissions(
+    remote: Remote,
+    name: UserName,
+    exchange: Annotated[str | None, typer.Argument(help="The topic exchange; all of them if not given.")] = None,
+    vhost: VHost = "/",
+) -> None:
+    """Lift such restrictions."""
+    remote.ask("DELETE", api_path("topic-permissions", vhost, name, *([exchange] if exchange is not None else [])))
 
 
-def _vhost_path(name: str) -> str:
-    return f"/api/vhosts/{quote(name, safe='')}"
-
-
-def _permission_path(kind: str, vhost: str, name: str) -> str:
-    return f"/api/{kind}/{quote(vhost, safe='')}/{quote(name, safe='')}"
+def _user(remote: Remote, name: str) -> dict[str, object]:
+    """The user's row."""
+    try:
+        row = remote.client.get(api_path("users", name))
+    except ApiError as error:
+        if error.status == http.client.NOT_FOUND:
+            raise failed(f"user {name} does not exist", EX_NOUSER) from None
+        remote.refuse(error)
+    return row if isinstance(row, dict) else {}
 
 
 def _secret(given: str | None) -> str:
@@ -174,36 +223,3 @@ def _secret(given: str | None) -> str:
     if sys.stdin.isatty():
         return str(typer.prompt("Password", hide_input=True))
     return sys.stdin.readline().rstrip("\r\n")
-
-
-def _refuse_if_found(uri: str, user: str, password: str, path: str, text: str) -> None:
-    try:
-        ApiClient(uri, user, password).get(path)
-    except ApiError as error:
-        if error.status == http.client.NOT_FOUND:
-            return
-        text = str(error)
-    raise failed(text)
-
-
-def _row(uri: str, user: str, password: str, path: str) -> dict[str, object]:
-    found = ask(uri, user, password, path)
-    if not isinstance(found, dict):
-        raise failed(f"the answer of {path} is not an object")
-    return found
-
-
-def _rows(uri: str, user: str, password: str, path: str) -> list[dict[str, object]]:
-    found = ask(uri, user, password, path)
-    if not isinstance(found, list):
-        raise failed(f"the answer of {path} is not a list")
-    return [row for row in found if isinstance(row, dict)]
-
-
-def _print(rows: list[dict[str, object]], columns: tuple[str, ...], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(rows))
-        return
-    typer.echo("\t".join(columns))
-    for row in rows:
-        typer.echo("\t".join(printable(row.get(column, "")) for column in columns))

@@ -12,6 +12,7 @@ from broker.cli.peer_text import escaped, preview, quoted
 from broker.cli.queue_names import QueueNames, decoded
 from broker.cli.rows import Row
 from broker.core.errors import AmqpError
+from broker.core.message import Message
 from broker.definitions.records import (
     BindingGone,
     BindingRecord,
@@ -102,7 +103,25 @@ class RowMaker:
         ]
         if not any(self._wants_queue(log_id) for log_id, _ in places):
             return []
-        message = record.message()
+        row = Row(self._short(path), int(record.start), batch, "message", is_kept, [])
+        row.words = [", ".join(f"{self.names.label(log_id)} position {position}" for log_id, position in places)]
+        row.facts = {"places": [self._queue_facts(log_id) | {"position": position} for log_id, position in places]}
+        self._tell_content(row, record.message())
+        return [row]
+
+    def wants_stream(self, log_id: int) -> bool:
+        """Tells whether the messages of this stream are shown."""
+        return self.wants("stream-message") and self._wants_queue(log_id)
+
+    def stream_message(self, path: str, place: int, log_id: int, offset: int, message: Message, is_kept: bool) -> Row:
+        """A message of a stream, which begins at ``place`` of the file."""
+        row = Row(self._short(path), place, -1, "stream-message", is_kept, [])
+        row.words = [f"{self.names.label(log_id)} offset {offset}"]
+        row.facts = self._queue_facts(log_id) | {"stream_offset": offset}
+        self._tell_content(row, message)
+        return row
+
+    def _tell_content(self, row: Row, message: Message) -> None:
         exchange, routing_key = route_names(message.route)
         flags = ["persistent" if message.is_persistent else "transient"]
         if message.priority:
@@ -111,15 +130,13 @@ class RowMaker:
             flags.append(f"ttl {message.ttl_ms} ms")
         at_time = time_text(int(message.timestamp_ms))
         body = message.body
-        words = [
-            ", ".join(f"{self.names.label(log_id)} position {position}" for log_id, position in places),
+        row.words += [
             " ".join(flags),
             at_time,
             f"exchange {quoted(exchange)} routing key {quoted(routing_key)}",
             f"{len(body)} octets {quoted(body) if self._choice.has_bodies else preview(body, PREVIEW_BYTES)}",
         ]
-        facts: dict[str, object] = {
-            "places": [self._queue_facts(log_id) | {"position": position} for log_id, position in places],
+        row.facts |= {
             "persistent": message.is_persistent,
             "priority": int(message.priority),
             "ttl_ms": int(message.ttl_ms) if message.ttl_ms >= 0 else None,
@@ -131,9 +148,8 @@ class RowMaker:
             "preview": escaped(body[:PREVIEW_BYTES]),
         }
         if self._choice.has_bodies:
-            facts["header_base64"] = base64.b64encode(message.header).decode("ascii")
-            facts["body_base64"] = base64.b64encode(body).decode("ascii")
-        return [Row(self._short(path), int(record.start), batch, "message", is_kept, words, facts)]
+            row.facts["header_base64"] = base64.b64encode(message.header).decode("ascii")
+            row.facts["body_base64"] = base64.b64encode(body).decode("ascii")
 
     def settlement(self, path: str, batch: int, record: SettlementReader, is_kept: bool) -> list[Row]:
         """What became of messages, or of a whole queue; or the mark of a clean stop."""

@@ -23,7 +23,9 @@ from broker.store.framing import (
 from broker.store.journal import TopologyCursor
 from broker.store.queue_segments import ledger_path
 from broker.store.records import ContentReader, History, SettlementReader
-from broker.store.series import Series
+from broker.store.series import NO_END, Series
+from broker.store.stream_chunks import ChunkCursor
+from broker.store.stream_recovery import StreamScan
 
 TOPOLOGY_KINDS: Final = (
     *("exchange", "exchange-gone", "queue", "queue-gone", "queue-ttl", "binding", "binding-gone"),
@@ -31,6 +33,7 @@ TOPOLOGY_KINDS: Final = (
 )
 KINDS: Final = (
     "message",
+    "stream-message",
     "settled",
     "delivered",
     "forgotten",
@@ -67,7 +70,7 @@ class LogDump:
         self._maker = maker
 
     def rows(self) -> Iterator[list[Row]]:
-        """The rows of one batch, or the damage between two, at a time: journal, log, queue segments and ledgers.
+        """The rows of one batch, or the damage between two, at a time: journal, log, queue segments, ledgers, streams.
 
         Raises:
             OSError: A file could not be read.
@@ -79,6 +82,8 @@ class LogDump:
         log = self._reader.read_log()
         yield from self._series(log, is_journal=False)
         yield from self._backlog(log)
+        for log_id, scan in self._reader.read_streams().items():
+            yield from self._stream(log_id, scan)
 
     def _series(self, series: Series, is_journal: bool) -> Iterator[list[Row]]:
         """The files of the journal or the log, those batches included that the next start drops behind a cut."""
@@ -116,6 +121,34 @@ class LogDump:
                     yield self._found(before(findings, int(run.start)))
                     yield from self._batches(path, data, run, True, False)
                 yield self._found(findings)
+
+    def _stream(self, log_id: int, scan: StreamScan) -> Iterator[list[Row]]:
+        """The segments of one stream; chunks that a later segment has again are passed over, as a start does."""
+        told = list(scan.findings)
+        is_wanted = self._maker.wants_stream(log_id)
+        ends = [*(int(segment.first) for segment in scan.segments[1:]), NO_END]
+        for segment, end in zip(scan.segments, ends, strict=True):
+            findings = of_file(told, segment.path)
+            told = [finding for finding in told if finding.path != segment.path]
+            cuts = [int(finding.offset) for finding in findings if finding.kind == CUT]
+            cursor = ChunkCursor(scan.files, segment.path, segment.size, scan.key)
+            while is_wanted and cursor.next() and cursor.first < end:
+                yield self._found(before(findings, int(cursor.place)))
+                is_kept = not any(cut <= cursor.place for cut in cuts)
+                yield self._chunk(log_id, segment.path, cursor, is_kept)
+            yield self._found(findings)
+        yield self._found(told)
+
+    def _chunk(self, log_id: int, path: str, cursor: ChunkCursor, is_kept: bool) -> list[Row]:
+        rows: list[Row] = []
+        moved = int(cursor.place - cursor.start)
+        offset = int(cursor.first)
+        record = cursor.records()
+        while record.next():
+            place = int(record.start) + moved
+            rows.append(self._maker.stream_message(path, place, log_id, offset, record.message(), is_kept))
+            offset += 1
+        return rows
 
     def _found(self, findings: list[Finding]) -> list[Row]:
         rows = []

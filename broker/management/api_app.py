@@ -15,6 +15,7 @@ from broker.management.console_files import ConsoleFiles
 from broker.management.console_login import ConsoleLogin
 from broker.management.console_sessions import LIFE_S, Sessions
 from broker.management.facts import Facts
+from broker.management.local_access import local_viewer
 from broker.management.pages import reference_page
 from broker.management.parts import send_parts
 from broker.management.paths import segments
@@ -123,8 +124,8 @@ class Api:
                 await call.viewer.find_out(self._facts.context.logins, undecided)
 
     async def _viewer(self, request: web.Request) -> Viewer:
-        """Who asks: by the console's session, or with a password in the request."""
-        viewer = self._console.viewer(request)
+        """Who asks: over the local socket, by the console's session, or with a password in the request."""
+        viewer = local_viewer(request, self._facts.context.turn.vhosts) or self._console.viewer(request)
         if viewer is not None:
             return viewer
         return await log_in(self._facts.context.logins, request.headers.get("Authorization"), request.remote)

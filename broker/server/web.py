@@ -20,6 +20,7 @@ from broker.net.door import Door, open_sockets
 from broker.net.listener import bound_port
 from broker.server.engine import Engine, cluster_name, node_name
 from broker.server.http_peer import HttpPeer, note_arrival
+from broker.server.local_socket import local_socket_path, open_local_socket, remove_local_socket
 from broker.server.logs import RingHandler
 from broker.server.tls_files import TlsFiles, certificates_of
 from broker.settings.effective import effective_text
@@ -70,6 +71,8 @@ class WebPorts:
         self._complaints = Complaints()
         self._runners: list[web.AppRunner] = []
         self._doors: list[Door] = []
+        self._local_path = local_socket_path(settings)
+        self._has_local = False
         self.http_address = ""
         self.metrics_address = ""
 
@@ -84,6 +87,14 @@ class WebPorts:
         listeners = settings.listeners
         self.http_address = await self._serve("http", settings.http_port, listeners.http, self._api)
         self.metrics_address = await self._serve("metrics", settings.metrics_port, listeners.metrics, self._metrics)
+        await self._serve_locally(self._runners[0])
+
+    async def _serve_locally(self, runner: web.AppRunner) -> None:
+        """Serve the HTTP API on the local socket as well."""
+        listening = open_local_socket(self._local_path) if self._local_path is not None else None
+        if listening is not None:
+            self._has_local = True
+            await web.SockSite(runner, listening).start()
 
     async def _serve(self, group: str, port: int, further: Listeners, app: web.Application) -> str:
         http = self._settings.http
@@ -125,3 +136,5 @@ class WebPorts:
             door.close()
         for runner in self._runners:
             await runner.cleanup()
+        if self._has_local and self._local_path is not None:
+            remove_local_socket(self._local_path)

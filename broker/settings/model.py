@@ -256,7 +256,7 @@ class AmqpSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ManagementSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the HTTP API tells, and how long the web console lets in."""
+    """How the broker is looked after: what the HTTP API tells, and who is let in without a password."""
 
     rates_mode: Annotated[
         RatesMode,
@@ -271,6 +271,15 @@ class ManagementSettings(Struct, frozen=True, forbid_unknown_fields=True):
         float,
         Meta(ge=60, le=31_536_000, description="Longest login to the web console; an hour without use ends it."),
     ] = 28_800.0
+    socket: Annotated[
+        str,
+        Meta(
+            description=(
+                "Unix socket that serves the HTTP API without a password to the broker's own user and root, in the "
+                "data directory unless the path is absolute. Empty for none."
+            )
+        ),
+    ] = "ponymqctl.sock"
 
 
 class TokenKeySettings(Struct, frozen=True, forbid_unknown_fields=True):

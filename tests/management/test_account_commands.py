@@ -44,14 +44,14 @@ async def test_a_user_from_the_beginning_to_the_end(broker: Broker, control: Con
     assert users[b"ann"].password.matches(b"pear")
     assert users[b"ann"].tags == ["monitoring", "management"]
     listed = (await control.done("list-users")).splitlines()
-    assert listed[:2] == ["name\ttags", "ann\t[monitoring, management]"]
+    assert listed[:2] == ["user\ttags", "ann\t[monitoring, management]"]
     assert "nobody\t[]" in listed
     await control.done("delete-user", "ann")
     assert b"ann" not in users
 
 
 async def test_a_user_who_is_there_is_not_added_again(broker: Broker, control: Control) -> None:
-    assert await control.run("add-user", "eve", "x") == (69, "", "ponymqctl: user eve exists already\n")
+    assert await control.run("add-user", "eve", "x") == (70, "", "ponymqctl: user eve exists already\n")
     assert broker.users.by_name[b"eve"].password.matches(b"apple")
 
 
@@ -59,7 +59,8 @@ async def test_a_vhost_from_the_beginning_to_the_end(broker: Broker, control: Co
     await control.done("add-vhost", "a/b", "--description", "a test")
     assert broker.turn.vhosts["a/b"].description == "a test"
     assert (await control.done("list-vhosts")).splitlines() == ["name", "/", "a/b", "other"]
-    assert (await control.run("add-vhost", "a/b"))[2] == "ponymqctl: vhost a/b exists already\n"
+    await control.done("add-vhost", "a/b", "--description", "another")
+    assert broker.turn.vhosts["a/b"].description == "a test"
     await control.done("delete-vhost", "a/b")
     assert "a/b" not in broker.turn.vhosts
 
@@ -70,8 +71,8 @@ async def test_permissions_from_the_beginning_to_the_end(broker: Broker, control
     assert access.permission is not None
     listed = (await control.done("list-permissions", "--vhost", "other")).splitlines()
     assert listed == ["user\tconfigure\twrite\tread", "guest\t.*\t.*\t.*", "nobody\t^a\t\t.*"]
-    rows = json.loads(await control.done("list-permissions", "--vhost", "other", "--json"))
-    assert rows[1] == {"user": "nobody", "vhost": "other", "configure": "^a", "write": "", "read": ".*"}
+    rows = json.loads(await control.done("list-permissions", "--vhost", "other", "--format", "json"))
+    assert rows[1] == {"user": "nobody", "configure": "^a", "write": "", "read": ".*"}
     await control.done("set-topic-permissions", "-p", "other", "nobody", "amq.topic", "^w", "^r")
     assert access.topics[b"amq.topic"].write == "^w"
     await control.done("clear-permissions", "-p", "other", "nobody")
@@ -79,20 +80,53 @@ async def test_permissions_from_the_beginning_to_the_end(broker: Broker, control
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "code", "said"),
     [
-        (["delete-user", "stranger"], "Not Found"),
-        (["change-password", "stranger", "x"], "Not Found"),
-        (["delete-vhost", "absent"], "Not Found"),
-        (["list-permissions", "-p", "absent"], "Not Found"),
-        (["set-permissions", "eve", "(", "", ""], "invalid regular expression"),
-        (["list-users", "--user", "eve", "--password", "apple"], "Not administrator user"),
-        (["list-users", "--password", "wrong"], "login refused"),
+        (["delete-user", "stranger"], 67, "user stranger does not exist"),
+        (["change-password", "stranger", "x"], 67, "user stranger does not exist"),
+        (["set-permissions", "stranger", "", "", ""], 67, "user stranger does not exist"),
+        (["delete-vhost", "absent"], 65, "Not Found"),
+        (["list-permissions", "-p", "absent"], 65, "Not Found"),
+        (["set-permissions", "eve", "(", "", ""], 65, "invalid regular expression"),
+        (["list-users", "--user", "eve", "--password", "apple"], 77, "Not administrator user"),
+        (["list-users", "--password", "wrong"], 77, "login refused"),
+        (["authenticate-user", "eve", "wrong"], 65, "login refused"),
     ],
 )
-async def test_a_refusal_is_one_line_and_exit_code_69(control: Control, words: list[str], said: str) -> None:
-    code, out, err = await control.run(*words)
-    assert (code, out) == (69, "")
+async def test_a_refusal_is_one_line_and_an_exit_code(control: Control, words: list[str], code: int, said: str) -> None:
+    found, out, err = await control.run(*words)
+    assert (found, out) == (code, "")
     assert said in err
     assert err.count("\n") == 1
     assert "Traceback" not in err
+
+
+async def test_a_password_is_told_right_from_wrong(control: Control) -> None:
+    assert await control.done("authenticate-user", "eve", typed="apple\n") == "Success\n"
+    assert await control.done("authenticate-user", "guest", "guest") == "Success\n"
+
+
+async def test_a_dry_run_deletes_nothing(broker: Broker, control: Control) -> None:
+    assert await control.done("delete-user", "eve", "--dry-run") == "would delete user eve\n"
+    assert await control.done("delete-vhost", "other", "--dry-run") == "would delete vhost other with 0 messages\n"
+    assert b"eve" in broker.users.by_name
+    assert "other" in broker.turn.vhosts
+
+
+async def test_what_is_known_of_a_vhost_is_changed_and_the_rest_stays(broker: Broker, control: Control) -> None:
+    await control.done("add-vhost", "shop", "--description", "old", "--tags", "a,b", "--default-queue-type", "quorum")
+    await control.done("update-vhost-metadata", "shop", "--description", "new")
+    vhost = broker.turn.vhosts["shop"]
+    assert (vhost.description, vhost.tags, vhost.default_queue_type) == ("new", ["a", "b"], b"quorum")
+    await control.done("enable-vhost-deletion-protection", "shop")
+    assert (await control.run("delete-vhost", "shop"))[0] == 65
+    await control.done("disable-vhost-deletion-protection", "shop")
+    await control.done("delete-vhost", "shop")
+
+
+async def test_topic_permissions_are_listed_and_lifted(broker: Broker, control: Control) -> None:
+    await control.done("set-topic-permissions", "eve", "amq.topic", "^w", "^r")
+    listed = "user\texchange\twrite\tread\neve\tamq.topic\t^w\t^r\n"
+    assert await control.done("list-topic-permissions") == listed
+    await control.done("clear-topic-permissions", "eve", "amq.topic")
+    assert await control.done("list-topic-permissions") == ""

@@ -11,9 +11,9 @@ from tests.management.asking import Http
 from tests.metrics.scene import Broker, Client
 
 
-async def ask(guest: Http, command: str) -> str:
+async def ask(guest: Http, *words: str) -> str:
     uri = str(guest.make_url("")).rstrip("/")
-    result = await asyncio.to_thread(CliRunner().invoke, app, [command, "--uri", uri])
+    result = await asyncio.to_thread(CliRunner().invoke, app, [*words, "--uri", uri])
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -29,7 +29,9 @@ async def test_list_queues_prints_every_column(broker: Broker, guest: Http) -> N
     client = Client(broker)
     client.declare("jobs")
     client.publish("jobs", b"1")
-    header, row = (await ask(guest, "list-queues")).splitlines()
+    header, row = (
+        await ask(guest, "list-queues", "vhost", "name", "messages_ready", "messages_unacknowledged", "consumers")
+    ).splitlines()
     assert header.split("\t") == ["vhost", "name", "messages_ready", "messages_unacknowledged", "consumers"]
     assert row.split("\t") == ["/", "jobs", "1", "0", "0"]
 
@@ -50,13 +52,13 @@ async def test_policies_are_set_listed_and_cleared(broker: Broker, guest: Http) 
     assert (policy.pattern, policy.priority, policy.apply_to) == ("^jobs", -3, "queues")
     out, _ = await run(guest, "list-policies", "-p", "other")
     header = "vhost\tname\tpattern\tapply-to\tdefinition\tpriority"
-    assert out.splitlines() == [header, 'other\tcaps\t^jobs\tqueues\t{"max-length": 5}\t-3']
+    assert out.splitlines() == [header, 'other\tcaps\t^jobs\tqueues\t{"max-length":5}\t-3']
     out, _ = await run(guest, "list-operator-policies")
-    assert out.splitlines() == [header, '/\to/p\t\tall\t{"expires": 5000}\t0']
-    assert json.loads((await run(guest, "list-policies", "--json"))[0]) == []
+    assert out.splitlines() == [header, '/\to/p\t\tall\t{"expires":5000}\t0']
+    assert json.loads((await run(guest, "list-policies", "--format", "json"))[0]) == []
     await run(guest, "clear-policy", "caps", "-p", "other")
     await run(guest, "clear-operator-policy", "o/p")
-    assert (await run(guest, "list-operator-policies"))[0].splitlines() == [header]
+    assert (await run(guest, "list-operator-policies"))[0] == ""
 
 
 async def test_limits_are_set_listed_and_cleared(broker: Broker, guest: Http) -> None:
@@ -64,28 +66,28 @@ async def test_limits_are_set_listed_and_cleared(broker: Broker, guest: Http) ->
     await run(guest, "set-user-limits", "eve", '{"max-channels":3}')
     assert (await run(guest, "list-vhost-limits"))[0].splitlines() == [
         "vhost\tvalue",
-        '/\t{"max-queues": 3, "max-connections": -1}',
+        '/\t{"max-queues":3,"max-connections":-1}',
     ]
-    assert (await run(guest, "list-user-limits"))[0].splitlines() == ["user\tvalue", 'eve\t{"max-channels": 3}']
+    assert (await run(guest, "list-user-limits"))[0].splitlines() == ["user\tvalue", 'eve\t{"max-channels":3}']
     await run(guest, "clear-vhost-limits")
     await run(guest, "clear-user-limits", "eve")
     assert (broker.turn.vhosts["/"].limits.values, broker.turn.user_limits.all()) == ({}, [])
 
 
 async def test_a_refused_change_is_told_in_one_line(guest: Http) -> None:
-    out, err = await run(guest, "set-policy", "p", "", '{"foo":1}', code=69)
+    out, err = await run(guest, "set-policy", "p", "", '{"foo":1}', code=65)
     uri = str(guest.make_url("")).rstrip("/")
     assert out == ""
     assert err == f'ponymqctl: {uri}: Validation failed [{{<<"foo">>,1}}] are not recognised policy settings\n'
-    _, err = await run(guest, "clear-policy", "absent", code=69)
+    _, err = await run(guest, "clear-policy", "absent", code=65)
     assert err == f"ponymqctl: {uri}: Not Found\n"
-    _, err = await run(guest, "set-vhost-limits", '{"max-queues":1}', "--user", "eve", "--password", "apple", code=69)
+    _, err = await run(guest, "set-vhost-limits", '{"max-queues":1}', "--user", "eve", "--password", "apple", code=77)
     assert err == f"ponymqctl: {uri}: Not administrator user\n"
-    _, err = await run(guest, "list-policies", "--password", "wrong", code=69)
+    _, err = await run(guest, "list-policies", "--password", "wrong", code=77)
     assert err == f"ponymqctl: {uri}: login refused\n"
 
 
 @pytest.mark.parametrize("typed", ["nonsense", "[1]", '"x"'])
 async def test_a_definition_that_is_no_object_is_not_even_sent(guest: Http, typed: str) -> None:
-    _, err = await run(guest, "set-policy", "p", "", typed, code=2)
+    _, err = await run(guest, "set-policy", "p", "", typed, code=64)
     assert "is not" in err
