@@ -19,6 +19,8 @@ DIAGNOSTICS = Path("/usr/lib/rabbitmq/bin/rabbitmq-diagnostics")
 
 Control = Callable[..., tuple[int, str]]
 
+pytestmark = pytest.mark.timeout(600)  # rabbitmqctl starts a virtual machine for each word
+
 
 @pytest.fixture
 def control(broker: Broker) -> Control:

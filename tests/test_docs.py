@@ -162,9 +162,10 @@ def test_every_flag_that_is_named_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", LINKING, ids=name_of)
 def test_every_command_of_ponymqctl_that_is_named_exists(page: Path) -> None:
     first_words = {name.split()[0] for name in CONTROL}
+    first_words |= {word.replace("-", "_") for word in first_words}
     named = set()
     for line in code_lines(page):
-        named |= set(re.findall(r"(?:^|\$ )ponymqctl ([a-z][a-z-]*)", line))
+        named |= set(re.findall(r"(?:^|\$ )ponymqctl ([a-z][a-z_-]*)", line))
     assert named - first_words == set()
 
 

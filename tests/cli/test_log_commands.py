@@ -541,14 +541,23 @@ def test_dump_shows_what_an_operator_decided(tmp_path: Path) -> None:
 def test_dump_of_kinds_shows_these_and_refuses_others(small: Path) -> None:
     everything = [row["kind"] for row in rows(small)]
     decisions = {"queue-ttl", "policy", "policy-gone", "vhost-limits", "user-limits", "default-queue-type"}
-    absent = {"damage", "cut", "undecodable", "exchange-gone", "binding-gone", *decisions, *ACCESS_KINDS}
+    absent = {
+        "damage",
+        "cut",
+        "undecodable",
+        "exchange-gone",
+        "binding-gone",
+        "stream-message",
+        *decisions,
+        *ACCESS_KINDS,
+    }
     assert set(everything) == set(KINDS) - absent
     for kind in sorted(set(KINDS)):
         assert [row["kind"] for row in rows(small, "--kind", kind)] == [each for each in everything if each == kind]
     assert len(rows(small, "--kind", "topology", "--kind", "closed")) == 7
     code, _, err = ask("dump", str(small), "--kind", "publish")
-    assert code == 2
-    assert "'publish' is none of message, settled" in err
+    assert code == 64
+    assert "'publish' is none of message, stream-message, settled" in err
 
 
 def test_dump_shows_damage_in_its_place_and_batches_that_a_start_drops(kept: Scene, tmp_path: Path) -> None:

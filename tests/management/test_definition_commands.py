@@ -52,7 +52,7 @@ async def test_definitions_go_through_pipes(life: Life) -> None:
 async def test_a_refusal_is_one_line(life: Life, tmp_path: Path) -> None:
     document = json.dumps({"queues": [{"name": "q", "vhost": "no"}]})
     result = await run(life, "import-definitions", "-", typed=document)
-    assert result.exit_code == 69
+    assert result.exit_code == 65
     assert result.stderr.endswith("queues[0] ('q' in vhost 'no'): no_such_vhost no\n")
     result = await run(life, "import-definitions", str(tmp_path / "absent.json"))
     assert result.stderr.endswith("absent.json: cannot be read: No such file or directory\n")
