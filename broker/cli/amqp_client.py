@@ -58,21 +58,20 @@ class AmqpClient:
         if parts.scheme not in _PORTS or not parts.hostname:
             raise AmqpClientError("not an address; expected one such as amqp://guest:guest@127.0.0.1:5672/%2F")
         tls = ssl.create_default_context() if parts.scheme == "amqps" else None
-        where = f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
+        port = parts.port or _PORTS[parts.scheme]
+        vhost = unquote(parts.path[1:]) or "/"
+        client: Self | None = None
         try:
             async with asyncio.timeout(PATIENCE_S):
-                client = cls(
-                    *await asyncio.open_connection(
-                        parts.hostname, parts.port or _PORTS[parts.scheme], ssl=tls, limit=4 * READ_BYTES
-                    )
-                )
-                vhost = unquote(parts.path[1:]) or "/"
+                client = cls(*await asyncio.open_connection(parts.hostname, port, ssl=tls, limit=4 * READ_BYTES))
                 await client._log_in(unquote(parts.username or "guest"), unquote(parts.password or "guest"), vhost)
-        except (OSError, asyncio.IncompleteReadError) as error:
+        except (OSError, EOFError, AmqpClientError) as error:
+            if client is not None:
+                client.writer.close()
             reason = (
                 "hung up; is the login right?" if isinstance(error, EOFError) else str(error) or "no answer in time"
             )
-            raise AmqpClientError(f"{where}: {reason}") from error
+            raise AmqpClientError(f"{parts.hostname}:{port}: {reason}") from error
         return client
 
     async def _log_in(self, user: str, password: str, vhost: str) -> None:

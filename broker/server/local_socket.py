@@ -19,12 +19,13 @@ def local_socket_path(settings: Settings) -> Path | None:
 def open_local_socket(path: Path) -> socket.socket | None:
     """Listen there, in place of the file that a killed broker left; only the broker's own user may connect.
 
-    A file that cannot be made is no reason not to start: it is logged, and None returned.
+    A file that cannot be made, or that another process listens on, is no reason not to start: it is logged, and None
+    returned.
     """
     listening = socket.socket(socket.AF_UNIX)
     try:
-        if path.is_socket():
-            path.unlink()  # the data directory is ours alone: whoever listened there is gone
+        if path.is_socket() and not _is_answered(path):
+            path.unlink()
         listening.bind(str(path))
         path.chmod(0o600)  # nobody can connect before it listens
         listening.listen()
@@ -34,6 +35,19 @@ def open_local_socket(path: Path) -> socket.socket | None:
         return None
     listening.setblocking(False)
     return listening
+
+
+def _is_answered(path: Path) -> bool:
+    """Does anybody listen there? Outside the data directory, which is ours alone, it may be another broker."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            return True  # it is busy, or not ours to ask
+    return True
 
 
 def remove_local_socket(path: Path) -> None:
