@@ -74,6 +74,22 @@ def test_a_message_is_published_read_and_purged(visitor: Any, broker: Broker, qu
     assert queue_of(broker, queue)[1]["messages"] == 0
 
 
+def test_messages_are_moved_to_another_queue(visitor: Any, broker: Broker, queue: str) -> None:
+    other = f"{queue}-other"
+    with pika.BlockingConnection(pika.URLParameters(broker.url)) as connection:
+        channel = connection.channel()
+        channel.queue_declare(other)
+        for number in range(3):
+            channel.basic_publish("", queue, b"%d" % number)
+    visitor.go(f"queues/%2F/{queue}")
+    visitor.sees("3")
+    visitor.click("Move")
+    visitor.fill(destination=other, count="2")
+    visitor.click("Move")
+    visitor.sees("2 messages moved.")
+    assert [queue_of(broker, each)[1]["messages"] for each in (queue, other)] == [1, 2]
+
+
 def test_a_message_that_no_binding_takes_is_said(visitor: Any) -> None:
     visitor.go("exchanges/%2F/amq.direct")
     visitor.click("Publish")

@@ -1,6 +1,6 @@
 // Making, emptying and deleting queues, after asking.
 
-import { path, put, remove } from "./api.js";
+import { path, post, put, remove } from "./api.js";
 import { ask, confirm } from "./dialog.js";
 import { count } from "./format.js";
 import { check, field, objectOf } from "./forms.js";
@@ -119,6 +119,29 @@ export async function purge(app, { vhost, name, ready }) {
   });
   if (!isDone) return;
   note("The queue is empty.");
+  app.refresh();
+}
+
+/** Ask where to, and move messages to another queue of the vhost. */
+export async function move(app, { vhost, name, ready }) {
+  let moved = 0;
+  const isDone = await ask({
+    title: `Move messages of ${name}`,
+    action: "Move",
+    body: [
+      h("p", {}, `${count(ready, "ready message")}, the oldest first. Each leaves this queue as it enters the other.`),
+      field({ label: "To the queue", name: "destination", isRequired: true, maxlength: 255 }),
+      field({ label: "How many", name: "count", type: "number", min: 1, hint: "Empty for all that are ready." }),
+    ],
+    submit: async (data) => {
+      const given = { destination: data.get("destination") };
+      if (data.get("count")) given.count = Number(data.get("count"));
+      const answer = await post(path`ponymq/queues/${vhost}/${name}/move`, given);
+      moved = answer.moved;
+    },
+  });
+  if (!isDone) return;
+  note(`${count(moved, "message")} moved.`);
   app.refresh();
 }
 

@@ -11,7 +11,7 @@ import { graph } from "../graph.js";
 import { levels, rates, sampleQuery, spanSeconds } from "../history.js";
 import { fetchMessages, messageList, publish } from "../messages.js";
 import { preference } from "../preferences.js";
-import { deleteQueue, purge } from "../queue_actions.js";
+import { deleteQueue, move, purge } from "../queue_actions.js";
 import { to } from "../router.js";
 import { spanChoice } from "../span.js";
 import { h } from "../view.js";
@@ -46,6 +46,10 @@ export function queue({ app, vhost, name }) {
       { text: "Publish", act: () => publish(app, { vhost, exchange: "amq.default", queue: name }) },
       row.type !== "stream" && { text: "Get messages", act: look },
       { text: "Bind", act: () => bind(app, { vhost, destination: name, kind: "queue" }) },
+      row.type !== "stream" && {
+        text: "Move",
+        act: () => move(app, { vhost, name, ready: row.messages_ready }),
+      },
       row.type !== "stream" && {
         text: "Purge",
         kind: "danger",
