@@ -134,6 +134,8 @@ def _reasons(queue: QueueState) -> Iterator[Reason]:
     yield from _publishers(queue)
     yield from _consumers(queue)
     yield from _losses(queue)
+    if queue.is_stream and _state(queue) == "growing":
+        yield Reason("stream_keeps", "A stream keeps what is published to it, read or not, while retention allows.", [])
     if _state(queue) == "idle" and queue.ready == 0 and queue.unacked == 0:
         if queue.consumers:
             yield Reason("no_publishes", "Its consumers wait: nothing is published to it.", [])

@@ -66,7 +66,7 @@ def codes(queue: QueueState) -> list[str]:
             "idle",
             ["dead_letters_waiting", "unused"],
         ),
-        (QueueState(ready=1000, publish_rate=50, depth_rate=50, is_stream=True), "growing", []),
+        (QueueState(ready=1000, publish_rate=50, depth_rate=50, is_stream=True), "growing", ["stream_keeps"]),
     ],
 )
 def test_figures_have_their_state_and_reasons(queue: QueueState, state: str, reasons: list[str]) -> None:
