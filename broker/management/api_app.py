@@ -88,6 +88,7 @@ class Api:
         self._facts = facts
         context = facts.context
         self._files = ConsoleFiles()
+        self._reference = reference_page(TABLE.routes, facts.node.product_version)
         self._console = ConsoleLogin(context.logins, Sessions(context.users, context.clock, session_life_s))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -104,7 +105,7 @@ class Api:
         if path == [b"api"]:
             raise web.HTTPFound("/api/index.html")
         if path == [b"api", b"index.html"]:
-            return _page(reference_page(TABLE.routes, self._facts.node.product_version))
+            return _page(self._reference)
         found = TABLE.find(path[1:])
         if request.method == "OPTIONS":
             return web.Response(headers={"Allow": found.allowed})

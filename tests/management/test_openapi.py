@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from schemathesis.config import SchemathesisConfig
 from broker.management.api_app import api_app
 from broker.management.api_table import TABLE
 from broker.management.facts import Facts
-from broker.management.openapi import openapi
+from broker.management.openapi import ApiReference, openapi
 from broker.metrics.machine import Machine
 from tests.management.asking import basic
 from tests.metrics.scene import Broker, Client
@@ -98,3 +99,9 @@ def test_a_request_made_from_the_document_is_answered_as_it_says(case: schemathe
             *may_fail,
         ],
     )
+
+
+def test_the_document_is_made_once_however_often_strangers_ask() -> None:
+    reference = ApiReference(TABLE.routes)
+    call: Any = SimpleNamespace(facts=SimpleNamespace(node=SimpleNamespace(product_version="0")))
+    assert reference.document(call) is reference.document(call)
