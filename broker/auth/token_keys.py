@@ -96,7 +96,10 @@ def _json_web_key(fields: dict[str, object]) -> TokenKey:
     algorithm = fields.get("alg")
     if algorithm is None:
         return found
-    return TokenKey(found.key, [each for each in found.algorithms if each == algorithm])
+    # Not in one line: mypyc 2.4.1 would only borrow ``found.key``, and let go of ``found`` before the key is used.
+    public = found.key
+    algorithms = [each for each in found.algorithms if each == algorithm]
+    return TokenKey(public, algorithms)
 
 
 def _public(key: object) -> TokenKey:
