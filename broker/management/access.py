@@ -146,7 +146,7 @@ async def log_in(logins: Logins, authorization: str | None, address: str | None)
     scheme, _, rest = authorization.partition(" ")
     if scheme.lower() == "bearer":
         login = HttpLogin(b"", address or "")
-        logins.begin_token(login, rest.strip().encode())
+        logins.begin_token(login, rest.strip().encode("utf-8", "surrogateescape"))
         return let_in(await _identity(login))
     name, password = _credentials(scheme, rest)
     return let_in(await identified(logins, name, password, address))

@@ -32,7 +32,7 @@ class LogRing:
         Args:
             line: A JSON object.
         """
-        octets = line.encode()
+        octets = line.encode("utf-8", "backslashreplace")
         with self._lock:
             self._last += 1
             self._lines.append(octets)

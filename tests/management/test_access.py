@@ -40,3 +40,10 @@ async def test_guest_comes_from_this_machine_only() -> None:
         await log_in(logins, header, "10.0.0.7")
     with pytest.raises(Refusal, match="Not_Authorized"):
         await log_in(logins, basic("guest", "wrong"), "10.0.0.7")
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "Basic"])
+async def test_octets_that_are_no_text_are_a_refusal_and_no_mistake_of_ours(scheme: str) -> None:
+    logins = Logins(Users([]), ManualClock())
+    with pytest.raises(Refusal, match="Not_Authorized"):
+        await log_in(logins, f"{scheme} e\udcdcp", "127.0.0.1")  # as aiohttp hands on an octet that is not UTF-8
