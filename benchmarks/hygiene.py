@@ -4,6 +4,8 @@ mypyc's front end goes over the compiled rooms and stops before the C. Of what i
 ``benchmarks.message_path`` are looked at: what ``mypyc -a`` would colour in them, and what it passes over, which is
 calls of any Python callable, iteration by the iterator protocol, and native integers that become objects.
 
+All functions are looked at for a mistake of mypyc's that corrupts memory: see ``benchmarks.borrowing``.
+
 What only a failing message meets is left out: statements that lead to a ``raise``, and exception handlers.
 """
 
@@ -28,6 +30,7 @@ from mypyc.ir.rtypes import is_bool_or_bit_rprimitive, is_none_rprimitive
 from mypyc.irbuild.mapper import Mapper
 from mypyc.options import CompilerOptions
 
+from benchmarks.borrowing import used_after_release
 from benchmarks.message_path import ACCEPTED, MESSAGE_PATH, Accepted
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
@@ -41,6 +44,7 @@ COLOURLESS: Final = {
     "PyObject_Vectorcall": "Call of a Python callable.",
     "PyIter_Next": "Iteration by the iterator protocol.",
 }
+BORROWED: Final = "MEMORY: used after mypyc has let go of what it was borrowed of; make two statements of it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,8 @@ def fallbacks(files: Sequence[Path], wanted: Mapping[str, Iterable[str]]) -> lis
         refusals = _refusals(Path(state.xpath).read_text(encoding="utf-8"))
         for function in code.functions:
             name = function.fullname
+            for line in used_after_release(function):
+                found.append(Finding(state.xpath, line, name, BORROWED))
             if name not in missing:
                 continue
             missing.remove(name)

@@ -10,7 +10,7 @@ hygiene = pytest.importorskip("benchmarks.hygiene", reason="mypyc is not install
 
 SOURCE = """
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from mypy_extensions import i64
 
@@ -52,6 +52,24 @@ class Native:
 def go_through(numbers: Iterable[int]) -> None:
     for number in numbers:
         print(number)
+
+
+class Pair:
+    def __init__(self, first: object, second: list[str]) -> None:
+        self.first: Final = first
+        self.second: Final = second
+
+
+def narrowed(name: str) -> Pair:
+    found = Pair(object(), [name])
+    return Pair(found.first, [each for each in found.second if each != name])
+
+
+def narrowed_in_two(name: str) -> Pair:
+    found = Pair(object(), [name])
+    first = found.first
+    second = [each for each in found.second if each != name]
+    return Pair(first, second)
 """
 WANTED = {
     "fake": ("go_through",),
@@ -92,6 +110,15 @@ def test_generic_code_is_found_where_it_stands(
     found: dict[str, list[tuple[str, str]]], function: str, line: str, words: str
 ) -> None:
     assert [where for where, what in found[function] if words in what] == [line]
+
+
+def test_what_is_used_after_its_owner_may_be_gone_is_found_in_any_function(
+    found: dict[str, list[tuple[str, str]]],
+) -> None:
+    (late,) = found["fake.narrowed"]
+    assert late[0].startswith("return Pair(found.first")
+    assert "MEMORY" in late[1]
+    assert "fake.narrowed_in_two" not in found
 
 
 @pytest.mark.parametrize("name", ["__init__", "add", "refuse", "survive"])
