@@ -150,7 +150,11 @@ def test_a_vhost_is_copied_into_another(broker_name: str, start: Start) -> None:
     document = exported(own, "/definitions/shop")
     assert all("vhost" not in row for section in ("queues", "bindings") for row in document[section])
     assert ask(own, "POST", "/definitions/copy", document)[0] == 204
-    assert compared(exported(own, "/definitions/copy")) == compared(document)
+    copied = exported(own, "/definitions/copy")
+    for each in (document, copied):
+        for row in [*each["parameters"], *each["policies"]]:
+            row.pop("vhost", None)  # which 3.10 still names there
+    assert compared(copied) == compared(document)
 
 
 @pytest.mark.smoke
@@ -206,6 +210,7 @@ def test_what_is_no_document_is_refused(broker: Broker) -> None:
 
 
 @pytest.mark.smoke
+@deviates("definitions-refusals")
 def test_a_vhost_that_is_not_there_has_no_definitions(broker: Broker) -> None:
     assert ask(broker, "POST", "/definitions/nowhere", {})[0] == 404
-    assert ask(broker, "GET", "/definitions/nowhere")[0] == 404
+    assert ask(broker, "GET", "/definitions/nowhere")[0] == by_broker(broker, ponymq=404, rabbitmq=400)

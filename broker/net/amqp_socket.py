@@ -19,8 +19,12 @@ LOG: Final = logging.getLogger("broker.connection")
 # long before.
 UNREAD_LIMIT: Final = 16 * 1024 * 1024
 # Octets read from one socket before every other socket that has something is read from: some 400 small messages, less
-# than half a millisecond. uvloop's own buffer is four times as large.
+# than half a millisecond.
 READ_SHARE_BYTES: Final = 64 * 1024
+# The same where messages are large, and a turn for every four of them would cost more than the messages.
+LARGE_SHARE_BYTES: Final = 256 * 1024
+# With fewer in so much they are large. None at all may be acknowledgements, which are small.
+DENSE_MESSAGES: Final = 64
 
 
 @mypyc_attr(native_class=True, allow_interpreted_subclasses=True)
@@ -29,10 +33,12 @@ class Attendant:
 
     Attributes:
         input: Where every socket reads to. One is enough: a chunk is copied out of it before the next is read.
+        small_input: As much of it as a share of small messages takes.
     """
 
     def __init__(self) -> None:
-        self.input: Any = memoryview(bytearray(READ_SHARE_BYTES))
+        self.input: Any = memoryview(bytearray(LARGE_SHARE_BYTES))
+        self.small_input: Any = self.input[:READ_SHARE_BYTES]
 
     def attend(self) -> None:
         """Look at the turn and see to what it wants. Called after every chunk, so it must be cheap."""
@@ -100,6 +106,7 @@ class AmqpSocket(Transport):
         self._transport: Any = None
         self._is_closing: bool = False
         self._taken: i64 = 0  # octets read since others last had their turn
+        self._is_dense: bool = True  # its chunks hold many small messages, or nothing is known of them yet
         self._is_waiting: bool = False
         self._host: str = ""
         self.connection: Connection | None = None
@@ -139,7 +146,7 @@ class AmqpSocket(Transport):
 
     def get_buffer(self, size: int) -> Any:
         """Where the next chunk goes: uvloop's way to let a protocol choose the size of its chunks."""
-        return self._attendant.input
+        return self._attendant.small_input if self._is_dense else self._attendant.input
 
     def buffer_updated(self, size: int) -> None:
         """A chunk is there."""
@@ -150,6 +157,8 @@ class AmqpSocket(Transport):
         connection = self.connection
         if connection is None:
             return
+        counters = self._context.counters
+        received = counters.messages_received
         try:
             connection.feed(data)
         except Exception:  # noqa: BLE001 - the outermost edge: a bug ends this connection and no other
@@ -160,7 +169,11 @@ class AmqpSocket(Transport):
             if not connection.is_blocked and not connection.is_waiting:
                 # The socket took everything: go on when the others have had their turn.
                 self._loop.call_soon(self.resume_writing)
-        self._taken += len(data)
+        size: i64 = len(data)
+        if size >= READ_SHARE_BYTES:
+            received = counters.messages_received - received
+            self._is_dense = received == 0 or received * LARGE_SHARE_BYTES > DENSE_MESSAGES * size
+        self._taken += size
         if self._taken >= READ_SHARE_BYTES and not connection.is_held and not self._is_closing:
             # uvloop reads a socket up to 32 times in a row while the buffer gets full: let the others have a turn.
             self._is_waiting = True
