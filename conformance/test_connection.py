@@ -152,7 +152,7 @@ def test_amqplain_logs_in(broker: Broker) -> None:
 @pytest.mark.smoke
 def test_update_secret_is_answered(broker: Broker) -> None:
     with raw.connect(broker) as client:
-        client.send(encode(commands.Connection.UpdateSecret("new", "rotation"), 0))
+        client.send(encode(commands.Connection.UpdateSecret("guest", "rotation"), 0))
         client.expect_method(10, 71, channel=0)
         client.expect_alive()
 
