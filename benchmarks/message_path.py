@@ -191,7 +191,7 @@ ACCEPTED: Final = (
     Accepted(
         "broker.net.amqp_socket.AmqpSocket.buffer_updated",
         ("Python callable", "Generic indexing", "for PySlice_New"),
-        "the buffer is the event loop's; once for a chunk of up to 64 KiB",
+        "the buffer is the event loop's; once for a chunk of up to 256 KiB",
     ),
     Accepted(
         "broker.net.amqp_socket.AmqpSocket.send",

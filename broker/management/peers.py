@@ -30,10 +30,6 @@ class ProtocolPeers(Peers):
         """RabbitMQ's name: that of the connection, and the number."""
         return f"{self.connection_name(channel.connection)} ({channel.number})"
 
-    def open_channels(self) -> list[Channel]:
-        """Channels that are neither closed nor closing."""
-        return [channel for connection in self.open_connections() for channel in running_channels(connection)]
-
     def connections(self) -> Iterator[ConnectionFigures]:
         for connection in self.open_connections():
             yield ConnectionFigures(

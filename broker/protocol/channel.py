@@ -33,6 +33,7 @@ from broker.wire.methods import BASIC, BASIC_CANCEL, BASIC_RETURN
 from broker.wire.octets import get_u16, shortstr, u16
 from broker.wire.outbox import Outbox
 from broker.wire.properties import HEADER_SIZE, PropertyScanner, body_size
+from broker.wire.stencil import LARGEST_HEADER
 from broker.wire.tables import undecodable
 
 if TYPE_CHECKING:
@@ -187,6 +188,8 @@ class Channel:
             return
         if size > self.connection.max_payload or self._interceptor is not None or self._scanner.reply_to_start:
             return  # the body comes in pieces, or the header is changed for each message
+        if len(self._header) > LARGEST_HEADER:
+            return  # there may be very many channels
         pattern.learn_content(route.method, self._header, size)
 
     def content_body(self, piece: bytes) -> None:

@@ -14,7 +14,6 @@ from broker.queues.stream_arguments import interval_ms
 UNLIMITED: Final = -1
 MAX_TIME_MS: Final = 315_360_000_000  # ten years: RabbitMQ's limit for every duration
 MAX_PRIORITY: Final = 255
-MAX_NAME_PREFIX: Final = 64
 DEFAULT_DELIVERY_LIMIT: Final = 20  # of quorum queues, from RabbitMQ 4.0
 
 DROP_HEAD: Final = 0

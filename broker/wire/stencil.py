@@ -15,7 +15,7 @@ from mypy_extensions import i64, mypyc_attr
 from broker.wire.methods import BASIC_DELIVER, FRAME_BODY, FRAME_END, FRAME_HEADER, FRAME_METHOD
 from broker.wire.octets import put_u8, put_u16, put_u32, u16
 
-# A larger content header is not kept: there may be very many consumers.
+# A larger content header is not kept to be compared with: there may be very many consumers and channels.
 LARGEST_HEADER: Final = 512
 
 
