@@ -48,6 +48,19 @@ class Message:
         self.priority: Final[i64] = priority
         self.ttl_ms: Final[i64] = ttl_ms
 
+    def with_body(self, body: bytes, timestamp_ms: i64) -> "Message":
+        """A message like this one, with another body of the same size, published at another time."""
+        return Message(
+            self.route,
+            self.header,
+            body,
+            self.is_persistent,
+            timestamp_ms,
+            self.priority,
+            self.ttl_ms,
+            self.is_dead_letter,
+        )
+
 
 @mypyc_attr(native_class=True)
 class Enqueuer(Destination):
@@ -75,6 +88,20 @@ class Enqueuer(Destination):
             False if it is refused.
         """
         raise NotImplementedError
+
+    def pass_on(self, like: Message, body: bytes) -> bool:
+        """Hand a message to a consumer at once, if nothing waits before it and nobody has to store it.
+
+        Most messages of a queue with idle consumers go this way, and need not become objects.
+
+        Args:
+            like: A message with the same route, header and properties, which do not give it a time to live.
+            body: Its body.
+
+        Returns:
+            False if it must be pushed.
+        """
+        return False
 
     def restore(self, queued: "Queued") -> None:
         """Put back a message that the store recovered."""

@@ -10,10 +10,10 @@ Nothing depends on it. If it is missing, damaged or does not fit, the log tells 
 
 import logging
 import os
-import zlib
 from collections.abc import Iterable
 
 import msgspec
+from isal import isal_zlib
 
 from broker.core.message import Enqueuer
 from broker.queues.classic import ClassicQueue
@@ -156,7 +156,7 @@ def write_index(
         files = store.files
         descriptor = files.open(f"{path}.tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            files.write(descriptor, [MAGIC, zlib.crc32(payload).to_bytes(CHECKSUM_BYTES, "little"), payload], 0)
+            files.write(descriptor, [MAGIC, isal_zlib.crc32(payload).to_bytes(CHECKSUM_BYTES, "little"), payload], 0)
             sync_file(files, descriptor, path)
         finally:
             files.close(descriptor)
@@ -311,7 +311,7 @@ def take_index(store: Store, spool_directory: str, journal_batch: int) -> StopIn
 def _decoded(octets: bytes) -> StopIndex | None:
     payload = octets[len(MAGIC) + CHECKSUM_BYTES :]
     checksum = int.from_bytes(octets[len(MAGIC) : len(MAGIC) + CHECKSUM_BYTES], "little")
-    if not octets.startswith(MAGIC) or zlib.crc32(payload) != checksum:
+    if not octets.startswith(MAGIC) or isal_zlib.crc32(payload) != checksum:
         return None
     try:
         return msgspec.msgpack.decode(payload, type=StopIndex)

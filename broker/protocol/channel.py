@@ -27,7 +27,7 @@ from broker.queues.queue import Queue
 from broker.store.survivors import Survivors
 from broker.vhost.alarms import Alarms
 from broker.vhost.confirms import ConfirmLedger
-from broker.vhost.publisher import REFUSED, STORED, UNROUTABLE, Publisher, Route
+from broker.vhost.publisher import REFUSED, ROUTED, STORED, UNROUTABLE, Publisher, Route
 from broker.vhost.replies import REPLY_TO
 from broker.wire.methods import BASIC, BASIC_CANCEL, BASIC_RETURN
 from broker.wire.octets import get_u16, shortstr, u16
@@ -38,6 +38,9 @@ from broker.wire.tables import undecodable
 
 if TYPE_CHECKING:
     from broker.protocol.connection import Connection
+
+# A larger body is not kept for the sake of the messages after it: there may be very many channels.
+LARGEST_LIKE: Final = 4096
 
 # What becomes of a delivery.
 ACK: Final = 0
@@ -95,6 +98,7 @@ class Channel:
         self._route: Route | None = None
         self._header: bytes = b""
         self.pattern: Final = Pattern(number)
+        self._like: Message | None = None  # the last message, if those after it may differ from it in the body alone
         self._remaining: i64 = 0
         self._pieces: list[bytes] = []
         # deliveries
@@ -131,6 +135,7 @@ class Channel:
         route = self._publisher.route(method)
         if route is not self._route:
             self._route = route
+            self._like = None
             self.pattern.forget()
         elif self.pattern.size == 0:
             self.pattern.learn_method(method)
@@ -172,6 +177,7 @@ class Channel:
             self._learn_content(size)
         else:
             self._header = header
+            self._like = None
             if self.pattern.body_size >= 0:
                 self.pattern.forget()
         self._remaining = size
@@ -241,6 +247,19 @@ class Channel:
         Raises:
             SoftError: whatever publishing refuses.
         """
+        like = self._like
+        route = self._route
+        if (
+            like is not None
+            and route is not None
+            and route.version == self.vhost.version
+            and not self._alarms.is_on
+            and self.transaction is None
+        ):
+            self._counters.messages_received += 1
+            self._counters.count_body(len(body))
+            self._published(self._publisher.publish_alike(route, like, body), route)
+            return
         # As if the body's frame had been read by itself, in case that it must be read again.
         self.expects = EXPECT_BODY
         self._remaining = len(body)
@@ -270,11 +289,18 @@ class Channel:
             return
         outcome = publisher.publish(route, header, body, scanner)
         self.expects = EXPECT_METHOD
+        message = publisher.message
+        if outcome == ROUTED and publisher.targets is route.queues and message.ttl_ms < 0 and len(body) <= LARGEST_LIKE:
+            self._like = message
+        self._published(outcome, route)
+
+    def _published(self, outcome: i64, route: Route) -> None:
+        """The publisher's last message has gone where it could: say what there is to say of it."""
         if outcome == UNROUTABLE:
-            self.unroutable(publisher.message, route.is_mandatory)
+            self.unroutable(self._publisher.message, route.is_mandatory)
         confirms = self.confirms
         if confirms.is_selected:
-            counters.messages_received_confirm += 1
+            self._counters.messages_received_confirm += 1
             confirms.published(outcome == STORED, outcome == REFUSED)
             if not confirms.is_listed:
                 self.connection.context.turn.watch(confirms)
@@ -396,12 +422,29 @@ class Channel:
         if not connection.is_touched:
             connection.touch()
 
-    def deliver_reply(self, consumer: ReplyConsumer, message: Message) -> None:
+    def deliver_alike(self, consumer: ChannelConsumer, like: Message, body: bytes, position: i64) -> None:
+        """The same for a message of which only the body is there; ``like`` has all else."""
+        tag = self.next_tag
+        self.next_tag = tag + 1
+        counters = self._counters
+        if consumer.no_ack:
+            counters.delivered_auto_ack += 1
+        else:
+            counters.delivered_manual_ack += 1
+            self.unacked.add_alike(tag, like, body, consumer, position)
+            consumer.unacked_count += 1
+            self.shared_unacked += 1
+        self._outbox.deliver(consumer.stencil, tag, False, like.route, like.header, body)
+        connection = self.connection
+        if not connection.is_touched:
+            connection.touch()
+
+    def deliver_reply(self, consumer: ReplyConsumer, like: Message, body: bytes) -> None:
         """Send one answer to a request of this channel."""
         tag = self.next_tag
         self.next_tag = tag + 1
         self._counters.delivered_auto_ack += 1
-        self._outbox.deliver(consumer.stencil, tag, False, message.route, message.header, message.body)
+        self._outbox.deliver(consumer.stencil, tag, False, like.route, like.header, body)
         self.connection.touch()
 
     def wait_for_replies(self, tag: bytes) -> None:
@@ -488,6 +531,10 @@ class Channel:
         if is_multiple or self.transaction is not None:
             self.settle(tag, is_multiple, ACK)
             return
+        size = self.unacked.settle_alike(tag)
+        if size >= 0:
+            self._settled_alike(1, size)
+            return
         queued = self.unacked.take(tag)
         if queued is None:
             raise unknown_tag(tag)
@@ -533,6 +580,10 @@ class Channel:
         queued: list[Queued] = []
         holders: list[ChannelConsumer | None] = []
         for number in unacked.numbers(tag):
+            if verdict == ACK:
+                count = unacked.settle_run(number, tag)
+                if count > 0:
+                    self._settled_alike(count, unacked.size)
             unacked.take_page(number, tag, queued, holders)
             if verdict == REQUEUE:
                 self._put_back(queued, holders, False)
@@ -551,6 +602,19 @@ class Channel:
         else:
             queue.put_back([queued], verdict == FAIL)
         queue.wake()
+
+    def _settled_alike(self, count: i64, size: i64) -> None:
+        """Acknowledge what ``unacked`` has just removed, so many of one consumer with bodies of this size."""
+        holder = self.unacked.holder
+        assert holder is not None
+        queue = holder.queue
+        queue.settle_alike(count, size)
+        holder.unacked_count -= count
+        self.shared_unacked -= count
+        if not queue.is_due and queue.ready_count > 0:
+            queue.wake()
+        if self._was_full:
+            self.wake_consumers()
 
     def _free(self, holder: ChannelConsumer | None) -> None:
         """Give back the credit of one delivery."""
@@ -633,6 +697,7 @@ class Channel:
         self.confirms.is_closed = True
         self._pieces = []
         self._route = None
+        self._like = None
         self.pattern.forget()
         self.expects = EXPECT_METHOD
         self._counters.channels_closed += 1

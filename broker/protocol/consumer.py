@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import Queued
+from broker.core.message import Message, Queued
 from broker.queues.consumer import Consumer
 from broker.queues.queue import Queue
 from broker.wire.octets import shortstr
@@ -58,6 +58,9 @@ class ChannelConsumer(Consumer):
 
     def take(self, queued: Queued) -> None:
         self.channel.deliver(self, queued)
+
+    def take_alike(self, like: Message, body: bytes, position: i64) -> None:
+        self.channel.deliver_alike(self, like, body, position)
 
     def queue_deleted(self) -> None:
         self.channel.cancel_by_broker(self)

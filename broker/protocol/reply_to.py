@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Final, final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
 from broker.core.destination import resource_text
 from broker.core.errors import ACCESS_REFUSED, NOT_FOUND, NOT_IMPLEMENTED, HardError, SoftError
-from broker.core.message import Queued
+from broker.core.message import Message, Queued
 from broker.queues.classic import ClassicQueue
 from broker.queues.consumer import Consumer
 from broker.vhost.replies import REPLY_TO
@@ -40,7 +40,10 @@ class ReplyConsumer(Consumer):
         return False
 
     def take(self, queued: Queued) -> None:
-        self._channel.deliver_reply(self, queued.message)
+        self._channel.deliver_reply(self, queued.message, queued.message.body)
+
+    def take_alike(self, like: Message, body: bytes, position: i64) -> None:
+        self._channel.deliver_reply(self, like, body)
 
     def queue_deleted(self) -> None:
         """Only the channel itself ends the queue."""

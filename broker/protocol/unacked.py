@@ -11,19 +11,15 @@ from typing import Final, cast, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import PENDING, Enqueuer, Queued
+from broker.core.message import PENDING, Enqueuer, Message, Queued
 from broker.protocol.consumer import ChannelConsumer
+from broker.protocol.unacked_page import PAGE_BITS, PAGE_SIZE, Page, Part, SpooledPage
 from broker.queues.agenda import Agenda
 from broker.queues.queue import Queue
-from broker.queues.window import MESSAGE_OVERHEAD
 from broker.store.spool import Overflowing, SpoolWriter
 from broker.store.spool_chunk import Chunk, Tally, put_record
 from broker.store.survivors import Survivors
 
-# A delivery that nobody acks pins its page and nothing else, so the memory of a channel with one stuck task does not
-# grow with every delivery after it.
-PAGE_BITS: Final = 8
-PAGE_SIZE: Final = 1 << PAGE_BITS
 # A spool file goes with its last page, so this is what one stuck delivery costs on disk.
 FILE_BYTES: Final = 1024 * 1024
 # Pages read back that stay in memory: acks come more or less in order.
@@ -33,85 +29,19 @@ ONE_OWNER: Final = b"\x01" * PAGE_SIZE
 
 @final
 @mypyc_attr(native_class=True)
-class Page:
-    """The deliveries of 256 consecutive tags, in memory.
-
-    Attributes:
-        number: Their tags, without the last eight bits.
-        queued: By the last eight bits.
-        holders: The consumers; None for ``basic.get``.
-        live: Deliveries in it.
-        memory: Octets that the window was charged for it; 0 before it was full.
-    """
-
-    def __init__(self, number: i64) -> None:
-        self.number: Final[i64] = number
-        self.queued: Final[list[Queued | None]] = [None] * PAGE_SIZE
-        self.holders: Final[list[ChannelConsumer | None]] = [None] * PAGE_SIZE
-        self.live: i64 = 0
-        self.memory: i64 = 0
-
-    def measure(self) -> None:
-        """Count the octets of its messages, overhead included."""
-        octets: i64 = 0
-        for queued in self.queued:
-            if queued is not None:
-                octets += len(queued.message.body) + MESSAGE_OVERHEAD
-        self.memory = octets
-
-
-@final
-@mypyc_attr(native_class=True)
-class Part:
-    """The deliveries of a spooled page that came from one queue and went to one consumer."""
-
-    def __init__(self, chunk: Chunk, holder: ChannelConsumer | None) -> None:
-        self.chunk: Final = chunk
-        self.holder: Final = holder
-
-
-@final
-@mypyc_attr(native_class=True)
-class SpooledPage:
-    """The same on disk.
-
-    Attributes:
-        number: As ``Page``.
-        parts: What it consists of; usually one.
-        owners: For each slot which part has it, counted from 1; 0 for none.
-        live: Deliveries in it that are not settled.
-    """
-
-    def __init__(self, number: i64, parts: list[Part], owners: bytes, live: i64) -> None:
-        self.number: Final[i64] = number
-        self.parts: Final = parts
-        self.owners: Final = owners
-        self.live: i64 = live
-
-    def settle(self, slot: i64, queued: Queued) -> None:
-        """The delivery in this slot, read back before, has been taken."""
-        self.parts[self.owners[slot] - 1].chunk.settle(slot, queued)
-        self.live -= 1
-
-    def has(self, slot: i64) -> bool:
-        """Is the delivery in this slot out?"""
-        owner = self.owners[slot]
-        return owner > 0 and (self.parts[owner - 1].chunk.settled >> int(slot)) & 1 == 0
-
-
-@final
-@mypyc_attr(native_class=True)
 class Unacked(Overflowing):
     """What one channel owes an answer for.
 
     Attributes:
         count: Deliveries out.
-        holder: Consumer of the delivery that ``take`` gave last; None for ``basic.get``.
+        holder: Consumer of the delivery that was taken last; None for ``basic.get``.
+        size: Octets of each body that ``settle_run`` removed last.
     """
 
     def __init__(self, agenda: Agenda) -> None:
         self.count: i64 = 0
         self.holder: ChannelConsumer | None = None
+        self.size: i64 = 0
         self._agenda: Final = agenda
         self._pages: Final[dict[int, Page]] = {}
         self._recent: Page | None = None
@@ -131,7 +61,20 @@ class Unacked(Overflowing):
         page.queued[slot] = queued
         page.holders[slot] = holder
         page.live += 1
+        page.kept += 1
         self.count += 1
+
+    def add_alike(self, tag: i64, like: Message, body: bytes, holder: ChannelConsumer, position: i64) -> None:
+        """The same for a message of which only the body is there: ``like`` has all else. It is not stored."""
+        number = tag >> PAGE_BITS
+        page = self._recent
+        if page is None or page.number != number:
+            page = self._open(number)
+        if page.extend_run(tag & (PAGE_SIZE - 1), like, body, holder, position):
+            self.count += 1
+        else:
+            message = like if body is like.body else like.with_body(body, like.timestamp_ms)
+            self.add(tag, Queued(message, holder.queue, position), holder)
 
     def _open(self, number: i64) -> Page:
         left = self._recent
@@ -166,9 +109,19 @@ class Unacked(Overflowing):
             window.used -= page.memory
             page.memory = 0
 
+    def _in_memory(self, number: i64) -> Page | None:
+        """The page with this number, if it is in memory; the last one asked for is at hand."""
+        page = self._recent
+        if page is None or page.number != number:
+            page = self._taken
+        if page is None or page.number != number:
+            page = self._pages.get(number)
+            self._taken = page
+        return page
+
     def _resident(self, number: i64) -> Page | None:
-        """The page with this number, in memory; None if there is none."""
-        page = self._pages.get(number)
+        """The page with this number, read back if need be; None if there is none."""
+        page = self._in_memory(number)
         if page is None and self._spooled:
             spooled = self._spooled.get(number)
             if spooled is not None:
@@ -177,29 +130,70 @@ class Unacked(Overflowing):
 
     def take(self, tag: i64) -> Queued | None:
         """Remove and return the delivery of that tag, and leave its consumer in ``holder``; None if it is not out."""
-        number = tag >> PAGE_BITS
-        page = self._recent
-        if page is None or page.number != number:
-            page = self._taken
-        if page is None or page.number != number:
-            page = self._resident(number)
-            if page is None:
-                return None
-            self._taken = page
+        page = self._resident(tag >> PAGE_BITS)
+        if page is None:
+            return None
         slot = tag & (PAGE_SIZE - 1)
         queued = page.queued[slot]
         if queued is None:
-            return None
+            if not page.has(slot):
+                return None
+            page.unfold()
+            queued = page.queued[slot]
+            assert queued is not None
         self.holder = page.holders[slot]
         self._empty(page, slot, queued)
         if page.live == 0 and page is not self._recent:  # the page in use stays: the next tags belong to it
             self._close(page)
         return queued
 
+    def settle_alike(self, tag: i64) -> i64:
+        """Remove a delivery that was added by ``add_alike``, and leave its consumer in ``holder``.
+
+        Returns:
+            Octets of its body; -1 if there is none of this tag, and it may be for ``take``.
+        """
+        page = self._in_memory(tag >> PAGE_BITS)
+        if page is None or not page.settle_in_run(tag & (PAGE_SIZE - 1)):
+            return -1
+        self.holder = page.run_holder
+        self._left(page, 1)
+        return page.run_body
+
+    def settle_run(self, number: i64, up_to: i64) -> i64:
+        """Remove the deliveries of one page, added by ``add_alike``, with tags up to and including ``up_to``.
+
+        Args:
+            number: The page, from ``numbers``.
+            up_to: The highest tag to take, or -1 for all.
+
+        Returns:
+            How many there were. They had the same consumer, which is left in ``holder``, and bodies of the same size,
+            which is left in ``size``.
+        """
+        page = self._in_memory(number)
+        if page is None or page.live == page.kept:
+            return 0
+        end: i64 = PAGE_SIZE
+        if up_to >= 0 and up_to - (number << PAGE_BITS) + 1 < end:
+            end = up_to - (number << PAGE_BITS) + 1
+        count = page.settle_run(end)
+        self.holder = page.run_holder
+        self.size = page.run_body
+        self._left(page, count)
+        return count
+
+    def _left(self, page: Page, count: i64) -> None:
+        """So many deliveries of a page's run are out no more."""
+        self.count -= count
+        if page.live == 0 and page is not self._recent:  # the page in use stays: the next tags belong to it
+            self._close(page)
+
     def _empty(self, page: Page, slot: i64, queued: Queued) -> None:
         page.queued[slot] = None
         page.holders[slot] = None
         page.live -= 1
+        page.kept -= 1
         self.count -= 1
         if self._spooled:
             spooled = self._spooled.get(page.number)
@@ -220,7 +214,7 @@ class Unacked(Overflowing):
         slot = tag & (PAGE_SIZE - 1)
         page = self._pages.get(number)
         if page is not None:
-            return page.queued[slot] is not None
+            return page.has(slot)
         spooled = self._spooled.get(number)
         return spooled is not None and spooled.has(slot)
 
@@ -228,6 +222,7 @@ class Unacked(Overflowing):
         """The consumer of a delivery that is out; None for ``basic.get``."""
         page = self._pages.get(tag >> PAGE_BITS)
         if page is not None:
+            page.unfold()
             return page.holders[tag & (PAGE_SIZE - 1)]
         return self._part_of(tag).holder
 
@@ -236,6 +231,7 @@ class Unacked(Overflowing):
         page = self._pages.get(tag >> PAGE_BITS)
         if page is None:
             return cast("Queue", self._part_of(tag).chunk.queue)
+        page.unfold()
         queued = page.queued[tag & (PAGE_SIZE - 1)]
         assert queued is not None
         return cast("Queue", queued.queue)
@@ -289,7 +285,9 @@ class Unacked(Overflowing):
         if up_to >= 0 and up_to - first + 1 < end:
             end = up_to - first + 1
         slot: i64 = 0
-        while slot < end and page.live > 0:
+        if page.has_run_before(end):
+            page.unfold()
+        while slot < end and page.kept > 0:
             taken = page.queued[slot]
             if taken is not None:
                 queued.append(taken)
@@ -313,6 +311,7 @@ class Unacked(Overflowing):
         """Add every delivery that came from ``queue``."""
         for number, page in self._pages.items():
             if number not in self._spooled:
+                page.unfold()
                 for queued in page.queued:
                     if queued is not None and queued.queue is queue:
                         survivors.add(queued)
@@ -365,6 +364,7 @@ class Unacked(Overflowing):
 
     def _move(self, page: Page) -> bool:
         """Write one page to the spool. False if that cannot be done now."""
+        page.unfold()
         parts: list[Part] = []
         owners = bytearray(PAGE_SIZE)
         for slot in range(PAGE_SIZE):
@@ -419,6 +419,7 @@ class Unacked(Overflowing):
                     page.holders[slot] = part.holder
                     at += 1
         page.live = spooled.live
+        page.kept = spooled.live
         self._pages[page.number] = page
         if len(self._read) == READ_PAGES:
             number = self._read.pop(0)

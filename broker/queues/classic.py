@@ -74,6 +74,9 @@ class ClassicQueue(Queue):
         self._has_priorities: bool = False
         self._is_single_active: Final = _is_true(arguments, b"x-single-active-consumer")
         self._keys: Final = HeldKeys() if _is_true(arguments, b"x-message-deduplication") else None
+        self._chooses: Final = (
+            self._is_single_active or self._keys is not None
+        )  # who gets what is not a matter of turns
         self._refuses: bool = False
         self._trims: bool = False
         self._has_timers: bool = False
@@ -106,6 +109,9 @@ class ClassicQueue(Queue):
         Returns:
             False if the queue is full and refuses what it cannot hold (overflow reject-publish).
         """
+        is_stored = self.is_durable and (message.is_persistent or self.stores_all)
+        if not is_stored and message.ttl_ms < 0 and self.pass_on(message, message.body):
+            return True
         if self._refuses and self._is_full():
             if self.limits.overflow == REJECT_PUBLISH_DLX:
                 self._dead_letter(message, b"maxlen")
@@ -115,7 +121,7 @@ class ClassicQueue(Queue):
             return True  # a duplicate: the queue holds that message already
         self.next_position = position + 1
         queued = Queued(message, self, position)
-        if self.is_durable and (message.is_persistent or self.stores_all):
+        if is_stored:
             self._store.append(queued)
         if message.ttl_ms >= 0 or self._has_timers:
             self._set_expiry(queued)
@@ -125,6 +131,32 @@ class ClassicQueue(Queue):
         if not self.is_due:
             self.is_due = True
             self._agenda.due.append(self)
+        return True
+
+    def pass_on(self, like: Message, body: bytes) -> bool:
+        consumers = self.consumers
+        if not consumers or self.ready.count > 0 or (self.is_durable and (like.is_persistent or self.stores_all)):
+            return False
+        if self._chooses or self._has_priorities or self._has_timers or self._trims or self._refuses:
+            return False
+        at = self._next_consumer
+        if at >= len(consumers):
+            at = 0
+        consumer = consumers[at]
+        if not consumer.can_take():
+            return False
+        self._next_consumer = at + 1
+        position = self.next_position
+        self.next_position = position + 1
+        self.published += 1
+        self.active_ms = self._agenda.now_ms
+        if consumer.no_ack:
+            self.delivered_auto_ack += 1
+        else:
+            self.delivered += 1
+            self.unacked_count += 1
+            self.unacked_bytes += len(body)
+        consumer.take_alike(like, body, position)
         return True
 
     def take_back(self, first_position: i64) -> None:
@@ -273,6 +305,14 @@ class ClassicQueue(Queue):
             self._keys.leave(queued)
         if queued.log_segment != NOT_STORED:
             self._store.settle(queued)
+
+    def settle_alike(self, count: i64, size: i64) -> None:
+        if self.is_deleted:
+            return
+        self.unacked_count -= count
+        self.unacked_bytes -= count * size
+        self.acknowledged += count
+        self._counters.messages_acknowledged += count
 
     def reject(self, queued: Queued) -> None:
         """A delivery was refused for good: it is dead-lettered or dropped."""

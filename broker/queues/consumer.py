@@ -4,7 +4,7 @@ from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import Queued
+from broker.core.message import Message, Queued
 
 
 @mypyc_attr(native_class=True)
@@ -34,6 +34,16 @@ class Consumer:
 
     def take(self, queued: Queued) -> None:
         """Send ``queued``; keep it as unacked unless ``no_ack``. Only after ``can_take``."""
+        raise NotImplementedError
+
+    def take_alike(self, like: Message, body: bytes, position: i64) -> None:
+        """The same for a message that is not stored and was never out: ``like``, but with this body.
+
+        Args:
+            like: Has the same route, header and properties.
+            body: Of the size that the header says.
+            position: Its place in the queue.
+        """
         raise NotImplementedError
 
     def queue_deleted(self) -> None:

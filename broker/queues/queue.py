@@ -123,6 +123,10 @@ class Queue(Enqueuer):
         """A delivery was acknowledged."""
         raise NotImplementedError
 
+    def settle_alike(self, count: i64, size: i64) -> None:
+        """So many deliveries were acknowledged, of messages with a body of ``size`` octets that nobody stored."""
+        raise NotImplementedError
+
     def reject(self, queued: Queued) -> None:
         """A delivery was refused for good."""
         raise NotImplementedError

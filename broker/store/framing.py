@@ -19,12 +19,15 @@
 The key is random, chosen once per data directory and never shown: when a scan has to look for the next batch behind a
 damaged one, it cannot be led into a batch that somebody published as a message body.
 
+The checksum is zlib's. isal computes the same one with the processor's carry-less multiplication, twelve times as fast:
+1.4 us for 64 KiB.
+
 The end of a file is never its size: only batches count. Zeros after the last one are preallocated space.
 """
 
-import zlib
 from typing import Final, final
 
+from isal import isal_zlib
 from librt.strings import BytesWriter, read_i32_le, read_i64_le, write_i32_le, write_i64_le
 from mypy_extensions import i32, i64, mypyc_attr
 
@@ -58,7 +61,7 @@ def file_header(kind: bytes, number: i64, first: i64, key: i64) -> bytes:
     write_i64_le(out, number)
     write_i64_le(out, first)
     put_u32(out, key)
-    put_u32(out, zlib.crc32(out.getvalue()))
+    put_u32(out, isal_zlib.crc32(out.getvalue()))
     return out.getvalue()
 
 
@@ -66,7 +69,7 @@ def has_file_header(data: bytes, kind: bytes) -> bool:
     """Tells whether a file begins with a whole, undamaged header of this kind and version."""
     if len(data) < FILE_HEADER_SIZE or not data.startswith(kind) or get_u32(data, 4) != VERSION:
         return False
-    return get_u32(data, 28) == i64(zlib.crc32(data[:28]))
+    return get_u32(data, 28) == i64(isal_zlib.crc32(data[:28]))
 
 
 def header_number(data: bytes) -> i64:
@@ -111,9 +114,9 @@ def put_batch(parts: list[bytes], contents_count: i64, key: i64, number: i64, sy
     write_i64_le(out, contents)
     write_i64_le(out, settlements)
     numbers = out.getvalue()
-    checksum = zlib.crc32(numbers, key)
+    checksum = isal_zlib.crc32(numbers, key)
     for i in range(1, count):
-        checksum = zlib.crc32(parts[i], checksum)
+        checksum = isal_zlib.crc32(parts[i], checksum)
     head = BytesWriter()
     put_u32(head, key ^ MARK)
     put_u32(head, checksum)
@@ -153,7 +156,7 @@ def is_batch(data: bytes, at: i64, key: i64) -> bool:
     if contents < 0 or settlements < 0 or contents > room or settlements > room - contents:
         return False
     end = at + BATCH_HEADER_SIZE + contents + settlements
-    return get_u32(data, at + 4) == i64(zlib.crc32(memoryview(data)[at + 8 : end], key))
+    return get_u32(data, at + 4) == i64(isal_zlib.crc32(memoryview(data)[at + 8 : end], key))
 
 
 @final

@@ -7,9 +7,9 @@ chunk all the same, because what is read back is what a consumer gets.
 
 import logging
 import os
-import zlib
 from typing import Final, final
 
+from isal import isal_zlib
 from librt.strings import BytesWriter, read_i32_le, write_i32_le
 from mypy_extensions import i32, i64, mypyc_attr
 
@@ -105,7 +105,7 @@ class Spool:
         if (
             len(records) != chunk.size
             or i64(read_i32_le(data, 0)) != chunk.size
-            or i64(read_i32_le(data, 4)) != _signed(zlib.crc32(records))
+            or i64(read_i32_le(data, 4)) != _signed(isal_zlib.crc32(records))
         ):
             text = f"{path} at {chunk.offset}: {chunk.size} octets are not what was written; {ADVICE}"
             damage = StoreError(text, path)
@@ -166,7 +166,7 @@ class SpoolWriter:
             self._file = file
         head = BytesWriter()
         write_i32_le(head, i32(len(records)))
-        write_i32_le(head, i32(_signed(zlib.crc32(records))))
+        write_i32_le(head, i32(_signed(isal_zlib.crc32(records))))
         descriptor = -1
         try:
             descriptor = spool.files.open(file.path, os.O_WRONLY | os.O_CREAT)

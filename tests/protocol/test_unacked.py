@@ -1,8 +1,10 @@
 """The ledger of deliveries against a dictionary."""
 
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,16 +16,22 @@ from broker.queues.window import MemoryWindow
 from broker.store.files import Files
 from broker.store.spool import Spool
 from broker.store.survivors import Survivors
+from tests.queues.scene import Peer, Scene
 
 QUEUE = Enqueuer(b"q", "/", False, 0)
 QUEUES = (QUEUE, Enqueuer(b"another", "/", False, 0))
 MESSAGE = Message(b"\0\0", b"", b"", False, 0, 0, -1)
+LIKES = (Message(b"\0\0", b"", b"1234", False, 0, 0, -1), Message(b"\0\0", b"", b"8765", False, 0, 0, -1))
 
-# Deliver (some tags are spent on deliveries that need no ack), ack one, ack all up to one.
+# Deliver (some tags are spent on deliveries that need no ack), deliver messages that are alike, ack one, ack all up to
+# one: with ``settle``, only counting those that were alike.
 Step = tuple[str, int]
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("deliver"), st.integers(1, 600)),
+        st.tuples(st.just("deliver alike"), st.integers(1, 600)),
+        st.tuples(st.just("settle"), st.integers(0, 2000)),
+        st.tuples(st.just("settle up to"), st.integers(-1, 2000)),
         st.tuples(st.just("skip"), st.integers(1, 600)),
         st.tuples(st.just("take"), st.integers(0, 2000)),
         st.tuples(st.just("take up to"), st.integers(-1, 2000)),
@@ -33,11 +41,23 @@ STEPS = st.lists(
 )
 
 
+@pytest.fixture(scope="module")
+def consumers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ChannelConsumer]]:
+    scene = Scene(tmp_path_factory.mktemp("scene") / "data")
+    peer = Peer(scene)
+    peer.open()
+    for name in ("one", "two"):
+        scene.declare(name.encode())
+        peer.consume(name, queue=name)
+    yield list(peer.connection.channels[1].consumers.values())
+    scene.close()
+
+
 def facts(queued: Queued | None) -> tuple[int, bytes, object] | None:
     return None if queued is None else (int(queued.position), queued.message.body, queued.queue)
 
 
-def compare_with_a_dictionary(ledger: Unacked, steps: list[Step]) -> None:
+def compare_with_a_dictionary(ledger: Unacked, steps: list[Step], consumers: Sequence[ChannelConsumer]) -> None:
     model: dict[int, Queued] = {}
     next_tag = 1
     for step, number in steps:
@@ -47,6 +67,30 @@ def compare_with_a_dictionary(ledger: Unacked, steps: list[Step]) -> None:
                 model[next_tag] = Queued(message, QUEUES[next_tag * number % 7 // 6], next_tag)
                 ledger.add(next_tag, model[next_tag], None)
                 next_tag += 1
+        elif step == "deliver alike":
+            consumer, like = consumers[number % 3 // 2], LIKES[number % 5 // 4]
+            for _ in range(number):
+                position = next_tag + number % 2 * 1000
+                message = Message(b"\0\0", b"", b"%04d" % (next_tag % 10_000), False, 0, 0, -1)
+                model[next_tag] = Queued(message, consumer.queue, position)
+                ledger.add_alike(next_tag, like, message.body, consumer, position)
+                next_tag += 1
+        elif step == "settle":
+            size = ledger.settle_alike(number)
+            assert size in (-1, 4)
+            if size == 4:
+                assert ledger.holder is not None
+                assert ledger.holder.queue is model.pop(number).queue
+        elif step == "settle up to":
+            for page in ledger.numbers(number):
+                settled = [tag for tag in model if page == tag // PAGE_SIZE and (number < 0 or tag <= number)]
+                count = ledger.settle_run(page, number)
+                for tag in settled:
+                    if not ledger.has(tag):
+                        assert ledger.holder is not None
+                        assert ledger.holder.queue is model.pop(tag).queue
+                        count -= 1
+                assert count == 0
         elif step == "skip":
             next_tag += number
         elif step == "take":
@@ -69,15 +113,15 @@ def take_up_to(ledger: Unacked, up_to: int) -> list[Queued]:
     holders: list[ChannelConsumer | None] = []
     for number in ledger.numbers(up_to):
         ledger.take_page(number, up_to, queued, holders)
-        assert holders == [None] * len(queued)
+        assert all(holder is None or holder.queue is each.queue for holder, each in zip(holders, queued, strict=True))
         found.extend(queued)
     return found
 
 
 @settings(max_examples=200)
-@given(STEPS)
-def test_ledger_gives_back_what_a_dictionary_would(steps: list[Step]) -> None:
-    compare_with_a_dictionary(Unacked(Agenda()), steps)
+@given(steps=STEPS)
+def test_ledger_gives_back_what_a_dictionary_would(consumers: list[ChannelConsumer], steps: list[Step]) -> None:
+    compare_with_a_dictionary(Unacked(Agenda()), steps, consumers)
 
 
 def little_memory(path: Path) -> Agenda:
@@ -88,11 +132,13 @@ def little_memory(path: Path) -> Agenda:
 
 
 @settings(max_examples=100)
-@given(STEPS)
-def test_ledger_on_disk_gives_back_what_a_dictionary_would_and_leaves_nothing_there(steps: list[Step]) -> None:
+@given(steps=STEPS)
+def test_ledger_on_disk_gives_back_what_a_dictionary_would_and_leaves_nothing_there(
+    consumers: list[ChannelConsumer], steps: list[Step]
+) -> None:
     with tempfile.TemporaryDirectory() as directory:
         agenda = little_memory(Path(directory) / "spool")
-        compare_with_a_dictionary(Unacked(agenda), steps)
+        compare_with_a_dictionary(Unacked(agenda), steps, consumers)
         assert agenda.window is not None
         assert agenda.window.used == 0
         assert agenda.spool is not None

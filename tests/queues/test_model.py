@@ -214,12 +214,12 @@ class History:
             assert any(isinstance(each, commands.Basic.Nack) for _, each in self.publisher.hear())
         self.end_turn()
 
-    def flood(self, priority: int, ttl_ms: int, size: int, channel: int) -> None:
-        """More than a page of deliveries, so that the spool has work."""
-        del ttl_ms, channel
-        bodies = [b"%d" % (self.bodies + each) + b"." * size for each in range(1, FLOOD + 1)]
+    def flood(self, priority: int, mode: int, size: int, channel: int) -> None:
+        """More than a page of deliveries, so that the spool has work; all alike but for what their bodies say."""
+        del channel
+        bodies = [b"%06d" % (self.bodies + each) + b"." * size for each in range(1, FLOOD + 1)]
         self.bodies += FLOOD
-        self.publisher.publish(*bodies, priority=priority, delivery_mode=2)
+        self.publisher.publish(*bodies, priority=priority, delivery_mode=mode)
         taken = [self.model.publish(body, priority, -1, self.scene.clock.wall_ms) for body in bodies]
         if self.config.overflow != "drop-head" and not all(taken):
             assert any(isinstance(each, commands.Basic.Nack) for _, each in self.publisher.hear())
@@ -347,7 +347,7 @@ STEPS = st.one_of(
         st.sampled_from(CHANNELS),
     ),
 )
-FLOODS = st.tuples(st.just("flood"), st.integers(0, 4), st.just(0), st.integers(0, 3), st.sampled_from(CHANNELS))
+FLOODS = st.tuples(st.just("flood"), st.integers(0, 4), st.integers(1, 2), st.integers(0, 3), st.sampled_from(CHANNELS))
 CONFIGS = st.builds(
     Config,
     max_priority=st.sampled_from([0, 0, 2]),
@@ -396,11 +396,11 @@ def test_a_queue_behaves_like_a_list(config: Config, steps: list[Step]) -> None:
         max_length=st.sampled_from([-1, -1, -1, 300]),
         is_single_active=st.booleans(),
         is_durable=st.booleans(),
-        window_bytes=st.sampled_from([1, 50_000, 200_000]),
+        window_bytes=st.sampled_from([0, 1, 50_000, 200_000]),
     ),
     steps=st.lists(st.one_of(STEPS, FLOODS), max_size=40),
 )
-def test_a_queue_with_little_memory_behaves_like_a_list(config: Config, steps: list[Step]) -> None:
+def test_a_queue_with_floods_and_little_memory_behaves_like_a_list(config: Config, steps: list[Step]) -> None:
     run(config, steps)
 
 
