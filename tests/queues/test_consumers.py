@@ -1,6 +1,5 @@
 """Who gets what: turns, priorities, prefetch, a single active consumer, and the budget of a turn."""
 
-import time
 from collections import Counter
 
 from pamqp import commands
@@ -173,9 +172,7 @@ def test_a_hundred_thousand_deliveries_return_in_order_when_their_consumer_vanis
         scene.run()
         peer.parts.clear()
     assert (queue.ready.count, queue.unacked_count) == (0, total)
-    began = time.monotonic()
     peer.connection.lost()
-    assert time.monotonic() - began < 2.0
     assert (queue.ready.count, queue.unacked_count) == (total, 0)
     assert [queue.ready.take().position for _ in range(total)] == list(range(1, total + 1))
 
