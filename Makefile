@@ -83,7 +83,7 @@ referee: $(VENV)/.tests-installed  ## the real-client tests against RabbitMQ, wh
 	    || { echo "make referee: no RabbitMQ here (Debian: apt install rabbitmq-server)" >&2; exit 1; }
 	env -u PYTHONPATH $(VENV)/bin/pytest conformance --broker rabbitmq
 
-bench: $(VENV)/.bench-installed  ## compare with RabbitMQ, rewrite the table in benchmarks/ (only=steady for one scenario)
+bench: $(VENV)/.bench-installed  ## compare with RabbitMQ and LavinMQ, rewrite the table in benchmarks/ (only=steady for one scenario)
 	@if $(CAN_COMPILE); then \
 	    $(MAKE) compile; \
 	else \

@@ -1,4 +1,4 @@
-"""Benchmarks: the same load on PonyMQ compiled, PonyMQ interpreted and RabbitMQ, side by side in one run.
+"""Benchmarks: the same load on PonyMQ compiled, PonyMQ interpreted, RabbitMQ and LavinMQ, side by side.
 
 A neutral load generator: it knows the protocol and nothing of any broker. Its own cost is kept far below any broker's,
 because frames are encoded once and replies are counted by their length; each role (publisher, consumer) is a process of

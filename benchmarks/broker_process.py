@@ -17,9 +17,11 @@ from conformance.secured import Certificates, ponymq_listeners, rabbitmq_listene
 COMPILED: Final = "compiled"
 INTERPRETED: Final = "interpreted"
 RABBITMQ: Final = "rabbitmq"
+LAVINMQ: Final = "lavinmq"
 RELAY: Final = "relay"  # not a broker: it has no process between rounds
-BROKERS: Final[tuple[str, ...]] = (COMPILED, INTERPRETED, RABBITMQ)
+BROKERS: Final[tuple[str, ...]] = (COMPILED, INTERPRETED, RABBITMQ, LAVINMQ)
 VERSION_SECONDS: Final = 30.0
+NO_PORT: Final = "-1"  # to LavinMQ
 
 
 class PonyMQBuild(PonyMQ):
@@ -66,7 +68,52 @@ class RabbitMQAtSpeed(RabbitMQ):
         return environment
 
 
-BenchmarkedBroker = PonyMQBuild | RabbitMQAtSpeed
+class LavinMQ(Broker):
+    """LavinMQ without a configuration file, and with what its systemd unit tells the garbage collector.
+
+    Attributes:
+        tls_port: AMQP with TLS.
+        certificates: What it shows there.
+    """
+
+    name = LAVINMQ
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        [self.tls_port] = free_ports(1)
+        self.certificates = Certificates(directory / "certificates")
+        # Not every version has all of these, and an option that it does not know ends it.
+        listens = {
+            "--metrics-http-port": str(self.metrics_port),
+            "--https-port": NO_PORT,
+            "--mqtt-port": NO_PORT,
+            "--mqtts-port": NO_PORT,
+            "--control-unix-path": str(directory / "control.sock"),
+        }
+        known = lavinmq_says("--help")
+        self._listens = [f"{option}={where}" for option, where in listens.items() if option in known]
+
+    @override
+    def command(self) -> list[str]:
+        return [
+            LAVINMQ,
+            *("--data-dir", str(self.data_dir)),
+            *("--bind", self.host),
+            *("--amqp-port", str(self.port)),
+            *("--http-port", str(self.http_port)),
+            *("--amqps-port", str(self.tls_port)),
+            *("--cert", self.certificates.server),
+            *("--key", self.certificates.server_key),
+            *self._listens,
+        ]
+
+    @override
+    def environment(self) -> dict[str, str]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("LAVINMQ_")}
+        return environment | {"CONFIGURATION_DIRECTORY": str(self.directory), "GC_UNMAP_THRESHOLD": "1"}
+
+
+BenchmarkedBroker = PonyMQBuild | RabbitMQAtSpeed | LavinMQ
 MakeBroker = Callable[[Path], BenchmarkedBroker]
 
 
@@ -84,6 +131,14 @@ def ponymq_version(package_parent: Path) -> str:
     return said.stdout.strip() if said.returncode == 0 else ""
 
 
+def lavinmq_says(option: str) -> str:
+    """What the LavinMQ on PATH answers to ``--help`` or ``--version``."""
+    said = subprocess.run(  # noqa: S603  the program that is measured
+        [LAVINMQ, option], capture_output=True, text=True, timeout=VERSION_SECONDS, check=False
+    )
+    return said.stdout.strip()
+
+
 def find_brokers(compiled: Path) -> dict[str, MakeBroker]:
     """Which of the brokers can be started on this machine, in the order of the table.
 
@@ -96,6 +151,8 @@ def find_brokers(compiled: Path) -> dict[str, MakeBroker]:
     found[INTERPRETED] = lambda directory: PonyMQBuild(directory, CHECKOUT)
     if RABBITMQ_SERVER.exists() and shutil.which(EPMD) is not None:
         found[RABBITMQ] = RabbitMQAtSpeed
+    if shutil.which(LAVINMQ) is not None:
+        found[LAVINMQ] = LavinMQ
     return found
 
 
@@ -104,6 +161,8 @@ def broker_version(name: str, broker: Broker, compiled: Path) -> str:
     if name == RABBITMQ:
         said = re.search(r"Starting (RabbitMQ \S+ on Erlang \S+)", broker.log)
         return said.group(1) if said else "RabbitMQ"
+    if name == LAVINMQ:
+        return f"LavinMQ {lavinmq_says('--version')}"
     return ponymq_version(compiled if name == COMPILED else CHECKOUT)
 
 

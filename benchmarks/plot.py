@@ -1,4 +1,4 @@
-"""Bar charts as SVG, written by hand: three kinds of bars on a logarithmic scale need no library."""
+"""Bar charts as SVG, written by hand: a few kinds of bars on a logarithmic scale need no library."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ RIGHT: Final = 90
 TOP: Final = 70
 BAR: Final = 11
 GAP: Final = 10
-COLOURS: Final = {"compiled": "#1f6feb", "interpreted": "#8ec5ff", "rabbitmq": "#ff6600"}
+COLOURS: Final = {"compiled": "#1f6feb", "interpreted": "#8ec5ff", "rabbitmq": "#ff6600", "lavinmq": "#1a884f"}
 
 Bars = dict[str, dict[str, float]]  # scenario, then broker
 

@@ -5,13 +5,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.broker_process import BROKERS, COMPILED, INTERPRETED, RABBITMQ, RELAY
+from benchmarks.broker_process import BROKERS, COMPILED, INTERPRETED, LAVINMQ, RABBITMQ, RELAY
 from benchmarks.figures import FIGURES
 from benchmarks.runner import Cell, Results
 
 COLUMNS: Final = (*BROKERS, RELAY)
-TITLES: Final = {COMPILED: "compiled", INTERPRETED: "interpreted", RABBITMQ: "RabbitMQ", RELAY: "relay"}
-RATIOS: Final = ((COMPILED, RABBITMQ), (INTERPRETED, RABBITMQ), (COMPILED, RELAY))
+TITLES: Final = {
+    COMPILED: "compiled",
+    INTERPRETED: "interpreted",
+    RABBITMQ: "RabbitMQ",
+    LAVINMQ: "LavinMQ",
+    RELAY: "relay",
+}
+RATIOS: Final = ((COMPILED, RABBITMQ), (INTERPRETED, RABBITMQ), (COMPILED, LAVINMQ), (COMPILED, RELAY))
 BEGIN: Final = "<!-- The table between these two lines is written by make bench. -->"
 END: Final = "<!-- End of the table. -->"
 LONGEST_FAILURE: Final = 60

@@ -16,7 +16,15 @@ from pamqp import commands, frame
 from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 
-from benchmarks.broker_process import INTERPRETED, PonyMQBuild, Seat
+from benchmarks.broker_process import (
+    INTERPRETED,
+    LAVINMQ,
+    LavinMQ,
+    PonyMQBuild,
+    Seat,
+    broker_version,
+    find_brokers,
+)
 from benchmarks.client import BenchmarkError
 from benchmarks.consumer import LengthCounter
 from benchmarks.figures import FIGURES, percentiles_us
@@ -151,6 +159,7 @@ def results() -> Results:
             "compiled": cell("messages_s", 900.0, 1000.0, 1200.0),
             "interpreted": cell("messages_s", 50.0),
             "rabbitmq": cell("messages_s", 100.0, 100.0, 100.0),
+            "lavinmq": cell("messages_s", 400.0),
         },
         "waits": {
             "compiled": cell("p99_us", 10.0, 10.0),
@@ -161,13 +170,13 @@ def results() -> Results:
 
 def test_the_table_has_medians_spreads_and_ratios(results: Results) -> None:
     _, _, rates, waits = table(results).splitlines()
-    assert rates == "| rates | messages/s | 1,000 ±20% | 50.0 | 100 ±0% |  | 10.0x | 0.50x |  |"
-    assert waits == "| waits | us, p99 | 10.0 ±0% |  | failed: said / no and left |  |  |  |  |"
+    assert rates == "| rates | messages/s | 1,000 ±20% | 50.0 | 100 ±0% | 400 |  | 10.0x | 0.50x | 2.50x |  |"
+    assert waits == "| waits | us, p99 | 10.0 ±0% |  | failed: said / no and left |  |  |  |  |  |  |"
 
 
 def test_a_ratio_above_one_means_better_where_less_is_better() -> None:
     cells = {"compiled": cell("p99_us", 10.0), "rabbitmq": cell("p99_us", 40.0)}
-    assert table({"waits": cells}).splitlines()[2].endswith("| 4.00x |  |  |")
+    assert table({"waits": cells}).splitlines()[2].endswith("| 4.00x |  |  |  |")
 
 
 def test_a_scenario_that_failed_everywhere_still_has_its_line() -> None:
@@ -186,8 +195,8 @@ def test_rewriting_leaves_the_rest_of_the_file(tmp_path: Path, results: Results)
 def test_plots_are_well_formed_and_have_a_bar_for_each_value(tmp_path: Path, results: Results) -> None:
     files = write_plots(results, tmp_path / "plots")
     assert [file.stem for file in files] == ["throughput", "latency"]
-    bars = [len(ElementTree.parse(file).findall(".//{*}rect")) - 4 for file in files]  # noqa: S314  our own file
-    assert bars == [3, 1]
+    bars = [len(ElementTree.parse(file).findall(".//{*}rect")) - 5 for file in files]  # noqa: S314  our own file
+    assert bars == [4, 1]
 
 
 def test_the_readme_explains_every_scenario() -> None:
@@ -195,6 +204,30 @@ def test_the_readme_explains_every_scenario() -> None:
     [explained] = re.findall(r"## What is measured\n(.*?)\n##", README, re.DOTALL)
     assert {name for name in BY_NAME if f"`{name}`" not in explained} == set()
     assert README.index(BEGIN) < README.index(END)
+
+
+@pytest.fixture
+def lavinmq(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program in place of LavinMQ, found on PATH, that knows some of the options and says which version it is."""
+    program = tmp_path / "lavinmq"
+    program.write_text("#!/bin/sh\n[ $1 = --version ] && echo 2.9.1 || echo '    --mqtt-port=PORT  MQTT port'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return program
+
+
+def test_lavinmq_takes_part_where_it_is_on_path(lavinmq: Path, tmp_path: Path) -> None:
+    broker = find_brokers(tmp_path)[LAVINMQ](tmp_path)
+    assert broker_version(LAVINMQ, broker, tmp_path) == "LavinMQ 2.9.1"
+    lavinmq.unlink()
+    assert LAVINMQ not in find_brokers(tmp_path)
+
+
+@pytest.mark.usefixtures("lavinmq")
+def test_lavinmq_is_told_no_option_that_its_version_does_not_know(tmp_path: Path) -> None:
+    command = LavinMQ(tmp_path).command()
+    assert "--mqtt-port=-1" in command
+    assert not [word for word in command if "mqtts" in word or "metrics" in word]
 
 
 @pytest.fixture
