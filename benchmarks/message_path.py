@@ -83,6 +83,9 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     "broker.queues.classic.ClassicQueue": (
         "push",
         "pass_on",
+        "push_alike",
+        "_is_plain",
+        "_hand_over_alike",
         "put_back",
         "_counted",
         "settle",
@@ -108,8 +111,12 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     ),
     "broker.queues.stream.Stream": ("push", "deliver", "_serve", "_page_for", "settle", "_returned"),
     "broker.queues.stream.Reader": ("wants",),
+    "broker.queues.run.Run": ("extend", "take"),
     "broker.queues.fifo.FifoReady": (
         "push",
+        "push_alike",
+        "next_alike",
+        "take_alike",
         "first",
         "take",
         "_take_returned",
@@ -247,6 +254,7 @@ ACCEPTED: Final = (
         "a dead letter that must arrive, by its position",
     ),
     Accepted("broker.queues.fifo.FifoReady.take", ("for PySlice_New",), "once for 512 messages"),
+    Accepted("broker.queues.run.Run.take", ("for PySlice_New",), "once for 512 messages"),
     Accepted(
         "broker.queues.fifo.FifoReady._insert",
         ('"sorted"', "Python callable"),
@@ -264,7 +272,7 @@ ACCEPTED: Final = (
     ),
     Accepted(
         "broker.store.framing.put_batch",
-        ('"crc32"', "Python callable", "for AssignMulti"),
+        ('"isal_zlib"', '"crc32"', "Python callable", "for AssignMulti"),
         "the checksum is C; once for each part of a batch",
     ),
     Accepted(

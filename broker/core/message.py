@@ -103,6 +103,14 @@ class Enqueuer(Destination):
         """
         return False
 
+    def push_alike(self, like: Message, body: bytes) -> bool:
+        """``pass_on``, or else let the message wait as well without being an object.
+
+        Returns:
+            False if it must be pushed.
+        """
+        return False
+
     def restore(self, queued: "Queued") -> None:
         """Put back a message that the store recovered."""
         raise NotImplementedError

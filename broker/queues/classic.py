@@ -137,7 +137,7 @@ class ClassicQueue(Queue):
         consumers = self.consumers
         if not consumers or self.ready.count > 0 or (self.is_durable and (like.is_persistent or self.stores_all)):
             return False
-        if self._chooses or self._has_priorities or self._has_timers or self._trims or self._refuses:
+        if not self._is_plain():
             return False
         at = self._next_consumer
         if at >= len(consumers):
@@ -150,14 +150,28 @@ class ClassicQueue(Queue):
         self.next_position = position + 1
         self.published += 1
         self.active_ms = self._agenda.now_ms
-        if consumer.no_ack:
-            self.delivered_auto_ack += 1
-        else:
-            self.delivered += 1
-            self.unacked_count += 1
-            self.unacked_bytes += len(body)
-        consumer.take_alike(like, body, position)
+        self._hand_over_alike(like, body, position, consumer)
         return True
+
+    def push_alike(self, like: Message, body: bytes) -> bool:
+        if self.pass_on(like, body):
+            return True
+        if not self._is_plain() or (self.is_durable and (like.is_persistent or self.stores_all)):
+            return False
+        position = self.next_position
+        if not self.ready.push_alike(self, like, body, position):
+            return False
+        self.next_position = position + 1
+        self.ready_bytes += len(body)
+        self.published += 1
+        if not self.is_due:
+            self.is_due = True
+            self._agenda.due.append(self)
+        return True
+
+    def _is_plain(self) -> bool:
+        """Is there nothing to watch over but the order of messages and the turns of consumers?"""
+        return not (self._chooses or self._has_priorities or self._has_timers or self._trims or self._refuses)
 
     def take_back(self, first_position: i64) -> None:
         self.ready_bytes -= self.ready.take_back(first_position)
@@ -426,6 +440,12 @@ class ClassicQueue(Queue):
                 continue
             passed = 0
             budget -= 1
+            like = ready.next_alike()
+            if like is not None:
+                body = ready.take_alike()
+                self.ready_bytes -= len(body)
+                self._hand_over_alike(like, body, ready.taken, consumer)
+                continue
             queued = self._take()
             if not consumer.no_ack and queued.log_segment != NOT_STORED and queued.position > mark:
                 mark = queued.position
@@ -495,6 +515,15 @@ class ClassicQueue(Queue):
         else:
             self.delivered += 1
         consumer.take(queued)
+
+    def _hand_over_alike(self, like: Message, body: bytes, position: i64, consumer: Consumer) -> None:
+        if consumer.no_ack:
+            self.delivered_auto_ack += 1
+        else:
+            self.delivered += 1
+            self.unacked_count += 1
+            self.unacked_bytes += len(body)
+        consumer.take_alike(like, body, position)
 
     def settle_unseen(self, queued: Queued) -> None:
         """A ``basic.get`` without acknowledgement: settled by being sent."""

@@ -5,9 +5,10 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import PENDING, SETTLED, Queued
+from broker.core.message import PENDING, SETTLED, Enqueuer, Message, Queued
 from broker.queues.ready import ParkedLine, Ready
-from broker.queues.window import MESSAGE_OVERHEAD, TIGHT_CHUNK_BYTES, MemoryWindow
+from broker.queues.run import Run
+from broker.queues.window import MESSAGE_OVERHEAD, RUN_OVERHEAD, TIGHT_CHUNK_BYTES, MemoryWindow
 from broker.store.spool import CHUNK_BYTES, SpoolWriter
 from broker.store.spool_chunk import Chunk
 from broker.store.spooled_line import SpooledLine
@@ -26,7 +27,8 @@ class FifoReady(Ready):
 
     A long line has its head and its tail in memory and what is between them in the spool: ``returned``, ``fresh``,
     spooled, ``tail``. Nothing is in the tail unless something is spooled. What came back may be long as well: chunks of
-    it lie ``aside``, and each is read when its lowest position is the next.
+    it lie ``aside``, and each is read when its lowest position is the next. While nothing is spooled, the end of the
+    line may be a run.
 
     Invariant: every returned position is lower than every fresh one, because ``take`` gives the lowest first.
     """
@@ -35,6 +37,7 @@ class FifoReady(Ready):
         super().__init__()
         self._fresh: list[Queued | None] = []
         self._head: i64 = 0
+        self._run: Final = Run()
         self._returned: list[Queued] = []  # highest position first, so that the next one is at the end
         self._window: Final = window
         self._spooled: Final = spooled
@@ -45,6 +48,8 @@ class FifoReady(Ready):
         self._memory: i64 = 0  # octets of all lists, overhead included; counted only with a window
 
     def push(self, queued: Queued) -> None:
+        if self._run.count > 0:
+            self._unfold()
         if self._is_spooling:
             self._tail.append(queued)
         else:
@@ -56,14 +61,52 @@ class FifoReady(Ready):
             self._memory += size
             window.used += size
 
+    def push_alike(self, queue: Enqueuer, like: Message, body: bytes, position: i64) -> bool:
+        if self._is_spooling:
+            return False
+        if not self._run.extend(queue, like, body, position):
+            self._unfold()
+            self._run.extend(queue, like, body, position)
+        self.count += 1
+        window = self._window
+        if window is not None:
+            size: i64 = len(body) + RUN_OVERHEAD
+            self._memory += size
+            window.used += size
+        return True
+
+    def next_alike(self) -> Message | None:
+        if self._run.count == 0 or self._has_returned or self._head < len(self._fresh):
+            return None
+        return self._run.like
+
+    def take_alike(self) -> bytes:
+        self.count -= 1
+        self.taken = self._run.position
+        body = self._run.take()
+        window = self._window
+        if window is not None:
+            size: i64 = len(body) + RUN_OVERHEAD
+            self._memory -= size
+            window.used -= size
+        return body
+
+    def _unfold(self) -> None:
+        """Make the run messages like others."""
+        fresh = self._fresh
+        window = self._window
+        for queued in self._run.unfold():
+            fresh.append(queued)
+            if window is not None:
+                self._memory += MESSAGE_OVERHEAD - RUN_OVERHEAD
+                window.used += MESSAGE_OVERHEAD - RUN_OVERHEAD
+
     def first(self) -> Queued | None:
         if self._has_returned:
             self._fetch_aside()
             return self._returned[-1]
         if self._head >= len(self._fresh):
-            if not self._is_spooling:
-                return None
-            self._refill()
+            self._fetch()
             if not self._fresh:
                 return None
         return self._fresh[self._head]
@@ -73,14 +116,16 @@ class FifoReady(Ready):
             return None
         if self._returned:
             return self._returned[-1]
+        if self._run.count > 0:
+            self._unfold()
         return self._fresh[self._head] if self._head < len(self._fresh) else None
 
     def take(self) -> Queued:
         self.count -= 1
         if self._has_returned:
             return self._take_returned()
-        if self._is_spooling and self._head >= len(self._fresh):
-            self._refill()
+        if self._head >= len(self._fresh):
+            self._fetch()
         fresh = self._fresh
         head = self._head
         queued = fresh[head]
@@ -122,6 +167,7 @@ class FifoReady(Ready):
         spooled = self._spooled
         if window is None or spooled is None or not self.is_long():
             return
+        self._unfold()
         if not self._is_spooling:
             self._split(window.queue_bytes // 2)
         tail = self._tail
@@ -200,6 +246,7 @@ class FifoReady(Ready):
         spooled = self._spooled
         if spooled is None:
             return None
+        self._unfold()
         head = list(reversed(self._returned))
         for i in range(self._head, len(self._fresh)):
             queued = self._fresh[i]
@@ -241,6 +288,13 @@ class FifoReady(Ready):
         self._tail = tail
         self._is_spooling = len(tail) > 0
 
+    def _fetch(self) -> None:
+        """The first message is not an object in memory: make it one, if there is one."""
+        if self._is_spooling:
+            self._refill()
+        else:
+            self._unfold()
+
     def _refill(self) -> None:
         """Read the next messages back; behind the last spooled one comes the tail."""
         spooled = self._spooled
@@ -267,6 +321,7 @@ class FifoReady(Ready):
         window.used += size
 
     def take_back(self, first_position: i64) -> i64:
+        self._unfold()
         octets: i64 = 0
         kept: list[Queued] = []
         last = self._pop_last(first_position)
@@ -321,6 +376,7 @@ class FifoReady(Ready):
         self.count = 0
         self._fresh = []
         self._head = 0
+        self._run.clear()
         self._returned = []
         self._has_returned = False
         self._tail = []

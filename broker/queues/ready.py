@@ -4,7 +4,7 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from broker.core.message import Queued
+from broker.core.message import Enqueuer, Message, Queued
 from broker.store.spool import Overflowing, SpoolWriter
 from broker.store.spool_chunk import Chunk
 
@@ -30,13 +30,31 @@ class Ready(Overflowing):
 
     Attributes:
         count: Messages ready.
+        taken: Position of the message that ``take_alike`` gave last.
     """
 
     def __init__(self) -> None:
         self.count: i64 = 0
+        self.taken: i64 = 0
 
     def push(self, queued: Queued) -> None:
         """Add a message behind all others of its priority."""
+        raise NotImplementedError
+
+    def push_alike(self, queue: Enqueuer, like: Message, body: bytes, position: i64) -> bool:
+        """The same for a message that nobody stores, of which only the body is there: ``like`` has all else.
+
+        Returns:
+            False if it must be pushed.
+        """
+        return False
+
+    def next_alike(self) -> Message | None:
+        """If the first message came by ``push_alike`` and is still no object of its own: what it is like, else None."""
+        return None
+
+    def take_alike(self) -> bytes:
+        """Remove the first message and return its body. Only after ``next_alike``."""
         raise NotImplementedError
 
     def first(self) -> Queued | None:

@@ -8,6 +8,9 @@ from mypy_extensions import i64, mypyc_attr
 # resident memory of a backlog of 100-octet messages.
 MESSAGE_OVERHEAD: Final = 450
 
+# The same for one in a run: the object of its body, a place in a list.
+RUN_OVERHEAD: Final = 64
+
 QUEUE_BYTES: Final = 8 * 1024 * 1024
 TOTAL_BYTES: Final = 96 * 1024 * 1024
 # The window of each queue while all together are over the total: enough for consumers not to wait for the disk.

@@ -246,7 +246,7 @@ class Publisher:
         exchange = route.exchange
         exchange.published_in += 1
         exchange.published_out += len(queues)
-        if len(queues) == 1 and queues[0].pass_on(like, body):
+        if len(queues) == 1 and queues[0].push_alike(like, body):
             self.vhost.counters.messages_routed += 1
             return ROUTED
         self.message = like.with_body(body, self.vhost.agenda.now_ms)

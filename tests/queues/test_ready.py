@@ -13,9 +13,14 @@ from broker.queues.ready import Ready
 
 QUEUE = Enqueuer(b"q", "/", False, 0)
 
-# push with a priority, take, or put back some of what was taken: which of it a number's bits choose
+LIKES = [Message(b"", b"", b"1234", False, 0, 0, -1), Message(b"", b"", b"5678", False, 0, 0, -1)]
+
+# push with a priority, push like one of two others, take, take what is alike as a consumer's turn does, or put back
+# some of what was taken: which of it a number's bits choose
 STEP = st.one_of(
     st.tuples(st.just("push"), st.integers(0, 6)),
+    st.tuples(st.just("push alike"), st.integers(0, 5)),
+    st.tuples(st.just("take alike"), st.integers(1, 5)),
     st.tuples(st.just("take"), st.integers(1, 5)),
     st.tuples(st.just("put back"), st.integers(1, 255)),
 )
@@ -45,6 +50,22 @@ def compare_with_a_sorted_list(ready: Ready, highest: int, steps: list[tuple[str
             fresh = queued(position, value)
             ready.push(fresh)
             model.append(rank(fresh))
+        elif kind == "push alike":
+            for _ in range(value):
+                position += 1
+                like = LIKES[value == 5]
+                if not ready.push_alike(QUEUE, like, b"%04d" % position, position):
+                    ready.push(queued(position))
+                model.append((0, position))
+        elif kind == "take alike":
+            for _ in range(value):
+                if (like_next := ready.next_alike()) is None:
+                    break
+                model.sort()
+                body = ready.take_alike()
+                assert (0, int(ready.taken)) == model.pop(0)
+                assert (int(body), like_next in LIKES) == (ready.taken, True)
+                out.append(Queued(like_next.with_body(body, 0), QUEUE, ready.taken))
         elif kind == "take":
             for _ in range(min(value, len(model))):
                 model.sort()

@@ -29,7 +29,9 @@ def spool(tmp_path: Path) -> Spool:
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["push", "take", "give back", "spool", "look", "clear"]), st.integers(1, 60)),
+    st.tuples(
+        st.sampled_from(["push", "push alike", "take", "give back", "spool", "look", "clear"]), st.integers(1, 60)
+    ),
     max_size=60,
 )
 
@@ -46,6 +48,13 @@ def test_spooling_line_is_a_list(spool: Spool, steps: list[tuple[str, int]], win
         if step == "push":
             for _ in range(number):
                 line.push(queued(following))
+                model.append(following)
+                following += 1
+        elif step == "push alike":
+            like = queued(0).message
+            for _ in range(number):
+                if not line.push_alike(QUEUE, like, b"%0101d" % following, following):
+                    line.push(queued(following))
                 model.append(following)
                 following += 1
         elif step == "take":
