@@ -79,7 +79,7 @@ export function queue({ app, vhost, name }) {
         badges: h("p", { class: "badges" }, stateBadge(row), features(row)),
         buttons: buttons(),
       }),
-      row.ponymq_why &&
+      row.ponymq_why?.reasons?.length > 0 &&
         h(
           "section",
           { class: "panel why", key: "why" },
