@@ -28,7 +28,7 @@ from broker.net.amqp_socket import Arrival
 from broker.net.complaints import Complaints
 from broker.protocol.connection import Connection
 from broker.server.http_peer import HttpPeer, note_arrival
-from broker.settings.model import HttpSettings
+from broker.settings.http import HttpSettings
 from fuzz.amqp import FRAME_MAX, plain, start_ok
 from fuzz.damage import cut, damaged, scratched
 from fuzz.dice import Dice

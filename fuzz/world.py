@@ -12,7 +12,11 @@ from broker.core.clock import Clock
 from broker.protocol.context import Context
 from broker.server.engine import Engine
 from broker.server.logs import JsonFormatter, TextFormatter
-from broker.settings.model import AmqpSettings, AuthSettings, LogSettings, Settings, StoreSettings
+from broker.settings.amqp import AmqpSettings
+from broker.settings.auth import AuthSettings
+from broker.settings.log import LogSettings
+from broker.settings.model import Settings
+from broker.settings.store import StoreSettings
 
 USER: Final = "ann"
 # Must never be seen outside, in whatever form.

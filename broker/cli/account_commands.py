@@ -179,8 +179,7 @@ def set_permissions(
 @asks
 def clear_permissions(remote: Remote, name: UserName, vhost: VHost = "/") -> None:
     """Let a user into a vhost no more."""
-    _user(remote, name)
-    remote.ask("DELETE", api_path("permissions", vhost, name))
+    _take_back(remote, name, vhost, api_path("permissions", vhost, name))
 
 
 @app.command("set-topic-permissions")
@@ -203,7 +202,15 @@ def clear_topic_permissions(
     vhost: VHost = "/",
 ) -> None:
     """Lift such restrictions."""
-    remote.ask("DELETE", api_path("topic-permissions", vhost, name, *([exchange] if exchange is not None else [])))
+    path = api_path("topic-permissions", vhost, name, *([exchange] if exchange is not None else []))
+    _take_back(remote, name, vhost, path)
+
+
+def _take_back(remote: Remote, name: str, vhost: str, path: str) -> None:
+    """Delete what a user was given in a vhost. As in rabbitmqctl both must be there, and what was given need not."""
+    _user(remote, name)
+    remote.get(api_path("vhosts", vhost))
+    remote.delete(path)
 
 
 def _user(remote: Remote, name: str) -> dict[str, object]:

@@ -28,6 +28,7 @@ Form = Annotated[
     typer.Option("--format", "--formatter", "-f", help="A table on a terminal, else tsv: columns parted by tabs."),
 ]
 NoHeaders = Annotated[bool, typer.Option("--no-table-headers", help="Rows only.")]
+Everywhere = Annotated[bool, typer.Option("--global", hidden=True, help="Taken and ignored: all are listed.")]
 Watch = Annotated[
     float | None, typer.Option(min=0.1, metavar="SECONDS", help="List again and again, until it is interrupted.")
 ]
@@ -41,8 +42,10 @@ def _command(listing: Listing) -> Callable[..., None]:
         form: Form = None,
         no_table_headers: NoHeaders = False,
         watch: Watch = None,
+        everywhere: Everywhere = False,
         **names: str,
     ) -> None:
+        del everywhere
         shown = columns or list(listing.columns)
         has_headers = not (no_table_headers or remote.is_silent)
         remote.say(f"Listing {listing.word.replace('-', ' ')} ...")
@@ -55,7 +58,8 @@ def _command(listing: Listing) -> Callable[..., None]:
                 return
             time.sleep(watch)
 
-    parameters = list(inspect.signature(run).parameters.values())[:-1]
+    taken = inspect.signature(run).parameters
+    parameters = [taken[name] for name in taken if name != "names" and (name != "everywhere" or listing.is_of_all)]
     for name, annotation, default in (("user_name", UserName, inspect.Parameter.empty), ("vhost", VHost, "/")):
         if f"{{{name}}}" in listing.path or (name == "vhost" and listing.is_of_vhost):
             kind = inspect.Parameter.KEYWORD_ONLY

@@ -17,6 +17,7 @@ class Listing(NamedTuple):
         constants: Columns that are always the same here.
         documents: Columns that are shown as JSON.
         is_of_vhost: The path has every vhost; only the rows of one are shown.
+        is_of_all: All are listed, for which rabbitmqctl wants to be told ``--global``.
     """
 
     word: str
@@ -28,10 +29,12 @@ class Listing(NamedTuple):
     constants: Mapping[str, str] = {}
     documents: frozenset[str] = frozenset()
     is_of_vhost: bool = False
+    is_of_all: bool = False
 
 
 _DEFINITION: Final = frozenset({"definition"})
 _VALUE: Final = frozenset({"value"})
+_LIMITS: Final = frozenset({"limits"})
 
 LISTINGS: Final = (
     Listing(
@@ -129,8 +132,22 @@ LISTINGS: Final = (
         documents=_VALUE,
     ),
     Listing(
-        "vhost-limits", "/api/vhost-limits", ("vhost", "value"), "List the vhosts that have limits.", documents=_VALUE
+        "vhost-limits",
+        "/api/vhost-limits",
+        ("vhost", "limits"),
+        "List the vhosts that have limits.",
+        {"limits": "value"},
+        documents=_LIMITS,
+        is_of_all=True,
     ),
-    Listing("user-limits", "/api/user-limits", ("user", "value"), "List the users who have limits.", documents=_VALUE),
+    Listing(
+        "user-limits",
+        "/api/user-limits",
+        ("user", "limits"),
+        "List the users who have limits.",
+        {"limits": "value"},
+        documents=_LIMITS,
+        is_of_all=True,
+    ),
     Listing("feature-flags", "/api/feature-flags", ("name", "state"), "List the feature flags."),
 )

@@ -1,11 +1,9 @@
 """``ponymqctl``: connections are closed."""
 
-import http.client
 from typing import Annotated
 
 import typer
 
-from broker.cli.api_client import ApiError
 from broker.cli.arguments import DryRun, UserName
 from broker.cli.completion import connection_names, vhost_names
 from broker.cli.paths import api_path
@@ -65,13 +63,6 @@ def _close(remote: Remote, rows: list[dict[str, object]], reason: str, limit: in
     if dry_run:
         typer.echo(f"would close {len(names)} connections")
         return
-    closed = 0
-    for name in names:
-        try:
-            remote.client.ask("DELETE", api_path("connections", name), None, {"X-Reason": reason})
-            closed += 1
-        except ApiError as error:
-            if error.status != http.client.NOT_FOUND:
-                remote.refuse(error)
+    closed = sum(remote.delete(api_path("connections", name), {"X-Reason": reason}) for name in names)
     if not remote.is_quiet:
         typer.echo(f"Closed {closed} connections")

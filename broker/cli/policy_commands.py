@@ -1,7 +1,7 @@
 """``ponymqctl``: policies and operator policies, limits of vhosts and users. The names are rabbitmqctl's."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,11 +13,14 @@ from broker.policy.limits import USER_LIMITS, VHOST_LIMITS
 
 app = typer.Typer()
 
+ALL: Final = "all"
+
 Name = Annotated[str, typer.Argument(help="The policy's name.")]
 Pattern = Annotated[str, typer.Argument(help="Regular expression, searched in names; ^ and $ anchor it.")]
 Definition = Annotated[str, typer.Argument(help='What it says, as JSON: {"max-length":1000}')]
 Priority = Annotated[int, typer.Option(help="Of several policies that match, the highest applies.")]
 ApplyTo = Annotated[str, typer.Option(help="all, queues, classic_queues, quorum_queues, streams or exchanges.")]
+WhichLimit = Annotated[str, typer.Argument(metavar="[LIMIT]", help="max-connections, max-channels or all.")]
 LimitsJson = Annotated[str, typer.Argument(metavar="LIMITS", help='As JSON: {"max-connections":10}; -1 is no limit.')]
 
 
@@ -69,9 +72,8 @@ app.command("clear-operator-policy", help="Remove an operator policy, and what i
 @app.command("set-vhost-limits")
 @asks
 def set_vhost_limits(remote: Remote, limits: LimitsJson, vhost: VHost = "/") -> None:
-    """Set max-connections or max-queues of a virtual host; others stay as they are."""
-    for name, value in json_object(limits).items():
-        remote.ask("PUT", api_path("vhost-limits", vhost, name), {"value": value})
+    """Set max-connections and max-queues of a virtual host; what is not named is no limit any more."""
+    remote.ask("PUT", api_path("parameters", "vhost-limits", vhost, "limits"), {"value": json_object(limits)})
 
 
 @app.command("clear-vhost-limits")
@@ -92,7 +94,9 @@ def set_user_limits(remote: Remote, name: UserName, limits: LimitsJson) -> None:
 
 @app.command("clear-user-limits")
 @asks
-def clear_user_limits(remote: Remote, name: UserName) -> None:
-    """Remove the limits of a user."""
-    for limit in USER_LIMITS:
-        remote.ask("DELETE", api_path("user-limits", name, limit))
+def clear_user_limits(remote: Remote, name: UserName, limit: WhichLimit = ALL) -> None:
+    """Remove the limits of a user, or one of them."""
+    if limit not in {ALL, *USER_LIMITS}:
+        raise typer.BadParameter(f"{limit!r} is none of {', '.join(USER_LIMITS)} and {ALL}")
+    for each in USER_LIMITS if limit == ALL else [limit]:
+        remote.ask("DELETE", api_path("user-limits", name, each))

@@ -93,6 +93,16 @@ class Remote:
             self.refuse(error)
         return True
 
+    def delete(self, path: str, headers: dict[str, str] | None = None) -> bool:
+        """Delete what is at this path; False if nothing was."""
+        try:
+            self.client.ask("DELETE", path, None, headers)
+        except ApiError as error:
+            if error.status == http.client.NOT_FOUND:
+                return False
+            self.refuse(error)
+        return True
+
     def refuse(self, error: ApiError) -> NoReturn:
         """End the command with what the broker said."""
         raise failed(str(error), error.exit_code) from None

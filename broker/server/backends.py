@@ -6,7 +6,7 @@ from broker.auth.logins import Logins
 from broker.auth.users import OAUTH2, REMOTE
 from broker.core.clock import Clock
 from broker.server.http_inquirer import HttpInquirer
-from broker.settings.model import AuthSettings
+from broker.settings.auth import AuthSettings
 
 LOG = logging.getLogger("broker.server")
 

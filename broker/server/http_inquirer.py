@@ -20,7 +20,7 @@ from broker.auth.remote import (
     Question,
     Remote,
 )
-from broker.settings.model import AuthHttpSettings
+from broker.settings.auth_http import AuthHttpSettings
 
 LOG = logging.getLogger("broker.server")
 

@@ -11,7 +11,7 @@ from broker.core.clock import Clock
 from broker.management.api_app import SECURITY_HEADERS, Handler
 from broker.net.amqp_socket import Arrival
 from broker.net.complaints import Complaints
-from broker.settings.model import HttpSettings
+from broker.settings.http import HttpSettings
 
 LOG: Final = logging.getLogger("broker.management")
 

@@ -5,7 +5,7 @@ import sys
 from typing import NamedTuple
 
 from broker.metrics.machine import Machine
-from broker.settings.model import LimitSettings
+from broker.settings.limits import LimitSettings
 from broker.vhost.alarms import Alarms
 
 LOG = logging.getLogger("broker.server")

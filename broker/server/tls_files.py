@@ -3,7 +3,8 @@
 import logging
 
 from broker.net.tls import Host, Tls, TlsError, TlsOptions
-from broker.settings.model import Settings, TlsSettings
+from broker.settings.model import Settings
+from broker.settings.tls import TlsSettings
 from broker.settings.together import listeners_of
 
 LOG = logging.getLogger("broker.server")

@@ -9,7 +9,7 @@ from broker.auth.jwt_verifier import JwtVerifier, KeyRing
 from broker.auth.token_claims import TokenRules
 from broker.auth.token_keys import TokenKey, read_key_set, read_pem, read_secret
 from broker.core.clock import Clock
-from broker.settings.model import OAuth2Settings
+from broker.settings.oauth2 import OAuth2Settings
 
 LOG = logging.getLogger("broker.server")
 

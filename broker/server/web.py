@@ -24,7 +24,8 @@ from broker.server.local_socket import local_socket_path, open_local_socket, rem
 from broker.server.logs import RingHandler
 from broker.server.tls_files import TlsFiles, certificates_of
 from broker.settings.effective import effective_text
-from broker.settings.model import OFF, Listeners, ListenerSettings, Settings
+from broker.settings.listeners import Listeners, ListenerSettings
+from broker.settings.model import OFF, Settings
 
 # A scrape or a list under way gets so long to end when the broker stops.
 LAST_ANSWERS_S = 1.0

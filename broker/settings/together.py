@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 
-from broker.settings.model import OFF, AuthSettings, HostSettings, ListenerSettings, Settings, TlsSettings
+from broker.settings.auth import AuthSettings
+from broker.settings.listeners import ListenerSettings
+from broker.settings.model import OFF, Settings
+from broker.settings.tls import HostSettings, TlsSettings
 
 
 def contradiction(settings: Settings) -> str | None:

@@ -56,6 +56,7 @@ def test_every_page_is_shown_without_a_complaint(
         assert not visitor.page.get_by_text("It is not there").count(), address
         for nonsense in ("undefined", "NaN", "[object"):
             assert nonsense not in visitor.page.locator("main").inner_text(), address
+        assert not visitor.page.locator("section.why:not(:has(li))").count(), f"{address} gives no reason"
         overflow = visitor.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert overflow <= 0, f"{address} is {overflow} px wider than the window"
         visitor.photograph(f"{name}-{theme}-{width}")

@@ -13,7 +13,9 @@ from broker.cli import broker_checks, machine_checks
 from broker.cli.api_client import ApiClient, ApiError
 from broker.cli.control_command import app
 from broker.cli.finding import Finding, Verdict
-from broker.settings.model import AmqpSettings, LimitSettings, Settings
+from broker.settings.amqp import AmqpSettings
+from broker.settings.limits import LimitSettings
+from broker.settings.model import Settings
 from tests.crash.daemon import Daemon
 
 

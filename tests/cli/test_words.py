@@ -14,6 +14,7 @@ import pika
 import pytest
 from typer.testing import CliRunner
 
+from broker import __version__
 from broker.auth.passwords import imported
 from broker.cli.control_command import app
 from broker.cli.listings import LISTINGS, Listing
@@ -156,12 +157,58 @@ def test_all_connections_of_a_user_or_a_vhost_are_closed(done: Done, connection:
     assert done("close-all-user-connections", "guest", "x") == "Closed 1 connections\n"
 
 
-def test_parameters_of_a_vhost_and_of_none(done: Done) -> None:
+def test_channels_and_consumers_are_listed(done: Done, connection: pika.BlockingConnection) -> None:
+    channel = connection.channel()
+    channel.queue_declare("consumed")
+    channel.basic_qos(prefetch_count=3)
+    channel.basic_consume("consumed", lambda *_: None, consumer_tag="tag", arguments={"x-priority": 2})
+    header, row = done("list-channels").splitlines()
+    assert header == "pid\tuser\tconsumer_count\tmessages_unacknowledged"
+    pid, *rest = row.split("\t")
+    assert rest == ["guest", "1", "0"]
+    assert done("list-consumers") == (
+        "queue_name\tchannel_pid\tconsumer_tag\tack_required\tprefetch_count\tactive\targuments\n"
+        f'consumed\t{pid}\ttag\ttrue\t3\ttrue\t[{{"x-priority",2}}]\n'
+    )
+    done("delete-queue", "consumed", "-q")
+    assert done("list-consumers") == ""
+
+
+def test_parameters_of_a_vhost(daemon: Daemon, done: Done) -> None:
+    done("add-vhost", "sunny")
+    done("set-parameter", "weather", "sky", '{"blue":[1,true]}')
+    done("set_parameter", "weather", "sky", '"grey"', "-p", "sunny")
+    assert done("list-parameters") == 'component\tname\tvalue\nweather\tsky\t{"blue":[1,true]}\n'
+    assert done("list-parameters", "-p", "sunny", "value") == 'value\n"grey"\n'
+    done("clear-parameter", "weather", "sky")
+    assert done("list-parameters") == ""
+    assert done("list-parameters", "-p", "sunny", "name") == "name\nsky\n"
+    assert ask(daemon, "clear_parameter", "weather", "sky")[0] == 65
+    done("delete-vhost", "sunny")
+
+
+def test_parameters_of_no_vhost(daemon: Daemon, done: Done) -> None:
     done("set-global-parameter", "colour", '{"r":1}')
     assert 'colour\t{"r":1}' in done("list-global-parameters").splitlines()
     done("clear-global-parameter", "colour")
+    assert "colour" not in done("list-global-parameters")
+    assert ask(daemon, "clear-global-parameter", "colour")[0] == 65
+
+
+def test_the_clusters_name_is_told_to_clients(daemon: Daemon, done: Done) -> None:
     done("set-cluster-name", "stable")
+    with contextlib.closing(pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", daemon.port))) as opened:
+        assert opened._impl.server_properties["cluster_name"] == "stable"
     assert "cluster_name\tstable" in done("status").splitlines()
+
+
+def test_feature_flags_are_enabled_already(daemon: Daemon, done: Done) -> None:
+    header, *rows = done("list-feature-flags").splitlines()
+    assert (header, "quorum_queue\tenabled" in rows) == ("name\tstate", True)
+    assert [row for row in rows if not row.endswith("\tenabled")] == []
+    done("enable-feature-flag", "quorum_queue")
+    done("enable_feature_flag", "all")
+    assert ask(daemon, "enable-feature-flag", "no_such_flag")[0] == 65
 
 
 def test_definitions_go_out_and_come_back(done: Done, tmp_path: Path) -> None:
@@ -186,8 +233,23 @@ def test_diagnostics_pass_on_a_healthy_broker(daemon: Daemon, done: Done) -> Non
     assert done("check_port_connectivity") == f"connected to {daemon.port}\n"
     assert done("check_port_listener", str(daemon.port)) == f"there is a listener on port {daemon.port}\n"
     assert done("check_protocol_listener", "amqp") == "there is a listener for amqp\n"
-    assert done("listeners") == f"protocol\tip_address\tport\ttls\namqp\t127.0.0.1\t{daemon.port}\tfalse\n"
+    listeners = f"protocol\tip_address\tport\ttls\namqp\t127.0.0.1\t{daemon.port}\tfalse\n"
+    assert (done("listeners"), done("list-listeners")) == (listeners, listeners)
+    assert done("server-version") == f"{__version__}\n"
     assert done("check-certificate-expiration") == "no certificate ends so soon\n"
+
+
+def test_diagnostics_tell_of_an_alarm(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, "limits.memory_high_watermark=0")
+    daemon.start()
+    try:
+        assert ask(daemon, "alarms") == (0, "memory\n", "")
+        assert "alarms\tmemory" in ask(daemon, "status")[1].splitlines()
+        for word in ("check_alarms", "check_local_alarms"):
+            assert ask(daemon, word) == (69, "", "ponymqctl: alarms: memory; publishers are refused\n")
+        assert ask(daemon, "check_running")[0] == 0
+    finally:
+        daemon.kill()
 
 
 @pytest.mark.parametrize(
@@ -202,6 +264,22 @@ def test_diagnostics_pass_on_a_healthy_broker(daemon: Daemon, done: Done) -> Non
         (["delete_queue", "absent"], 65),
         (["list_queues", "-p", "absent"], 65),
         (["delete_user", "absent"], 67),
+        (["clear_password", "absent"], 67),
+        (["set_user_tags", "absent", "management"], 67),
+        (["clear_permissions", "absent"], 67),
+        (["clear_permissions", "guest", "-p", "absent"], 65),
+        (["set_topic_permissions", "absent", "amq.topic", "", ""], 67),
+        (["clear_topic_permissions", "absent"], 67),
+        (["update_vhost_metadata", "absent"], 65),
+        (["enable_vhost_deletion_protection", "absent"], 65),
+        (["disable_vhost_deletion_protection", "absent"], 65),
+        (["set_parameter", "c", "n", "no json"], 64),
+        (["set_vhost_limits", '{"max-channels":1}'], 65),
+        (["set_user_limits", "guest", '{"max-queues":1}'], 65),
+        (["clear_user_limits", "guest", "max-queues"], 64),
+        (["clear_vhost_limits", "-p", "absent"], 65),
+        (["set_cluster_name", ""], 65),
+        (["hash_password", "x", "--algorithm", "md5"], 64),
         (["check_port_listener", "1"], 69),
         (["check_protocol_listener", "gopher"], 69),
         (["ping", "--uri", "http://127.0.0.1:1"], 69),

@@ -6,7 +6,8 @@ from broker.management.facts import Facts
 from broker.metrics.machine import Machine
 from broker.metrics.node import Node
 from broker.server.engine import Engine
-from broker.settings.model import AuthSettings, Settings
+from broker.settings.auth import AuthSettings
+from broker.settings.model import Settings
 
 
 class Life:

@@ -77,6 +77,7 @@ async def test_permissions_from_the_beginning_to_the_end(broker: Broker, control
     assert access.topics[b"amq.topic"].write == "^w"
     await control.done("clear-permissions", "-p", "other", "nobody")
     assert access.permission is None
+    await control.done("clear-permissions", "-p", "other", "nobody")
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,16 @@ async def test_a_password_is_told_right_from_wrong(control: Control) -> None:
     assert await control.done("authenticate-user", "guest", "guest") == "Success\n"
 
 
+async def test_without_a_password_nobody_logs_in_and_the_tags_stay(broker: Broker, control: Control) -> None:
+    tags = list(broker.users.by_name[b"eve"].tags)
+    assert await control.done("clear-password", "eve") == ""
+    for given in ("apple", ""):
+        assert (await control.run("authenticate-user", "eve", given))[0] == 65
+    assert broker.users.by_name[b"eve"].tags == tags
+    await control.done("change-password", "eve", "pear")
+    assert await control.done("authenticate-user", "eve", "pear") == "Success\n"
+
+
 async def test_a_dry_run_deletes_nothing(broker: Broker, control: Control) -> None:
     assert await control.done("delete-user", "eve", "--dry-run") == "would delete user eve\n"
     assert await control.done("delete-vhost", "other", "--dry-run") == "would delete vhost other with 0 messages\n"
@@ -125,8 +136,15 @@ async def test_what_is_known_of_a_vhost_is_changed_and_the_rest_stays(broker: Br
 
 
 async def test_topic_permissions_are_listed_and_lifted(broker: Broker, control: Control) -> None:
-    await control.done("set-topic-permissions", "eve", "amq.topic", "^w", "^r")
-    listed = "user\texchange\twrite\tread\neve\tamq.topic\t^w\t^r\n"
-    assert await control.done("list-topic-permissions") == listed
-    await control.done("clear-topic-permissions", "eve", "amq.topic")
+    for exchange in ("amq.topic", "other", "third"):
+        await control.done("set-topic-permissions", "eve", exchange, "^w", "^r")
+    await control.done("clear-topic-permissions", "eve", "third")
+    header, *rows = (await control.done("list-topic-permissions")).splitlines()
+    assert header == "user\texchange\twrite\tread"
+    assert sorted(rows) == ["eve\tamq.topic\t^w\t^r", "eve\tother\t^w\t^r"]
+    header, *rows = (await control.done("list-user-topic-permissions", "eve")).splitlines()
+    assert header == "vhost\texchange\twrite\tread"
+    assert sorted(rows) == ["/\tamq.topic\t^w\t^r", "/\tother\t^w\t^r"]
+    await control.done("clear-topic-permissions", "eve")
     assert await control.done("list-topic-permissions") == ""
+    await control.done("clear-topic-permissions", "eve")

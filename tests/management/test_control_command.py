@@ -65,13 +65,26 @@ async def test_limits_are_set_listed_and_cleared(broker: Broker, guest: Http) ->
     await run(guest, "set-vhost-limits", '{"max-queues":3,"max-connections":-1}')
     await run(guest, "set-user-limits", "eve", '{"max-channels":3}')
     assert (await run(guest, "list-vhost-limits"))[0].splitlines() == [
-        "vhost\tvalue",
+        "vhost\tlimits",
         '/\t{"max-queues":3,"max-connections":-1}',
     ]
-    assert (await run(guest, "list-user-limits"))[0].splitlines() == ["user\tvalue", 'eve\t{"max-channels":3}']
+    assert (await run(guest, "list-user-limits"))[0].splitlines() == ["user\tlimits", 'eve\t{"max-channels":3}']
     await run(guest, "clear-vhost-limits")
     await run(guest, "clear-user-limits", "eve")
     assert (broker.turn.vhosts["/"].limits.values, broker.turn.user_limits.all()) == ({}, [])
+
+
+async def test_limits_of_a_vhost_are_set_as_a_whole_and_those_of_a_user_one_by_one(broker: Broker, guest: Http) -> None:
+    for limits in ('{"max-queues":3}', '{"max-connections":4}'):
+        await run(guest, "set-vhost-limits", limits)
+    assert broker.turn.vhosts["/"].limits.values == {"max-connections": 4}
+    for limits in ('{"max-channels":3}', '{"max-connections":4}'):
+        await run(guest, "set-user-limits", "eve", limits)
+    assert (await run(guest, "list-user-limits", "limits"))[0] == 'limits\n{"max-channels":3,"max-connections":4}\n'
+    await run(guest, "clear-user-limits", "eve", "max-channels")
+    assert (await run(guest, "list-user-limits", "limits"))[0] == 'limits\n{"max-connections":4}\n'
+    await run(guest, "clear-user-limits", "eve", "all")
+    assert broker.turn.user_limits.all() == []
 
 
 async def test_a_refused_change_is_told_in_one_line(guest: Http) -> None:
@@ -82,7 +95,7 @@ async def test_a_refused_change_is_told_in_one_line(guest: Http) -> None:
     _, err = await run(guest, "clear-policy", "absent", code=65)
     assert err == f"ponymqctl: {uri}: Not Found\n"
     _, err = await run(guest, "set-vhost-limits", '{"max-queues":1}', "--user", "eve", "--password", "apple", code=77)
-    assert err == f"ponymqctl: {uri}: Not administrator user\n"
+    assert err == f"ponymqctl: {uri}: User not authorised to access object\n"
     _, err = await run(guest, "list-policies", "--password", "wrong", code=77)
     assert err == f"ponymqctl: {uri}: login refused\n"
 

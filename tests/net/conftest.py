@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 import uvloop
 
-from broker.settings.model import AmqpSettings
+from broker.settings.amqp import AmqpSettings
 from tests.net.port import Port
 
 

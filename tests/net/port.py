@@ -17,7 +17,8 @@ from broker.queues.queue import Queue
 from broker.server.engine import Engine
 from broker.server.heart import Heart
 from broker.server.password_workers import PasswordWorkers
-from broker.settings.model import AmqpSettings, Settings
+from broker.settings.amqp import AmqpSettings
+from broker.settings.model import Settings
 
 HEADER = b"AMQP\x00\x00\x09\x01"
 PLAIN = "\0guest\0guest"

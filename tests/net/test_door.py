@@ -17,7 +17,7 @@ from pamqp import commands
 from broker.net.door import Door
 from broker.net.listener import bound_port
 from broker.net.tls import Host, Tls, TlsError, TlsOptions
-from broker.settings.model import AmqpSettings
+from broker.settings.amqp import AmqpSettings
 from broker.wire.proxy_header import SIGNATURE_2
 from tests.net.certificates import Certificates
 from tests.net.port import HEADER, PLAIN, Port, frames, publish, until

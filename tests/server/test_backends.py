@@ -11,7 +11,9 @@ from broker.auth.remote import Inquirer
 from broker.auth.users import Users
 from broker.server.backends import BackendError, Backends
 from broker.server.http_inquirer import HttpInquirer
-from broker.settings.model import AuthHttpSettings, AuthSettings, OAuth2Settings
+from broker.settings.auth import AuthSettings
+from broker.settings.auth_http import AuthHttpSettings
+from broker.settings.oauth2 import OAuth2Settings
 from tests.auth.issuer import key_set, token
 from tests.clock import ManualClock
 

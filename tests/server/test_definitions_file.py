@@ -8,7 +8,9 @@ import pytest
 from broker.auth.passwords import SHA256
 from broker.server.definitions_file import DefinitionsError, load_definitions
 from broker.server.engine import ExposureError
-from broker.settings.model import AuthSettings, DefinitionsSettings, Settings
+from broker.settings.auth import AuthSettings
+from broker.settings.definitions import DefinitionsSettings
+from broker.settings.model import Settings
 from tests.management.definition_documents import SHA256_OF_TEST12, sample
 from tests.management.engine import Life
 

@@ -10,7 +10,9 @@ from broker.definitions.journal import topology_records
 from broker.definitions.records import ExchangeRecord, encode_record
 from broker.net.amqp_socket import AmqpSocket, Attendant, Entrance
 from broker.server.engine import CAPABILITIES, Engine, ExposureError, server_properties
-from broker.settings.model import AmqpSettings, AuthSettings, Settings
+from broker.settings.amqp import AmqpSettings
+from broker.settings.auth import AuthSettings
+from broker.settings.model import Settings
 from broker.store.errors import StoreError
 from broker.store.files import Files
 from broker.store.limits import StoreLimits

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 
 from broker.auth.remote import ALLOWED, ASK_RESOURCE, ASK_USER, DENIED, FAILED, Asker, Question, Remote
 from broker.server.http_inquirer import LONGEST_ANSWER, HttpInquirer
-from broker.settings.model import AuthHttpSettings
+from broker.settings.auth_http import AuthHttpSettings
 from tests.clock import ManualClock
 
 FIELDS = [("username", b"ann"), ("password", b"hunter2 &=+\xc3\xa4\xff")]

@@ -5,7 +5,8 @@ import stat
 from pathlib import Path
 
 from broker.server.local_socket import local_socket_path, open_local_socket, remove_local_socket
-from broker.settings.model import ManagementSettings, Settings
+from broker.settings.management import ManagementSettings
+from broker.settings.model import Settings
 
 
 def test_it_is_in_the_data_directory_unless_its_path_is_absolute_and_nowhere_if_empty(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from broker.server.resources import (
     default_free_bytes,
     memory_limit_bytes,
 )
-from broker.settings.model import LimitSettings
+from broker.settings.limits import LimitSettings
 from broker.vhost.alarms import Alarms
 
 GIB = 1 << 30

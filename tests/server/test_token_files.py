@@ -8,7 +8,7 @@ import pytest
 
 from broker.auth.tokens import TokenRefused
 from broker.server.token_files import LARGEST_FILE_BYTES, TokenFileError, TokenFiles, token_verifier
-from broker.settings.model import OAuth2Settings, ScopeAliasSettings, TokenKeySettings
+from broker.settings.oauth2 import OAuth2Settings, ScopeAliasSettings, TokenKeySettings
 from tests.auth.issuer import EC, RSA, SECRET, key_set, public_pem, token
 from tests.clock import ManualClock
 

@@ -3,8 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
+from broker.settings.auth import AuthSettings
 from broker.settings.exposure import bind_refusal, is_loopback
-from broker.settings.model import AuthSettings, ListenerSettings, ListenersSettings, Settings
+from broker.settings.listeners import ListenerSettings, ListenersSettings
+from broker.settings.model import Settings
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "LocalHost"])

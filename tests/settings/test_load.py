@@ -7,16 +7,11 @@ import pytest
 from msgspec.inspect import IntType
 
 from broker.settings.keys import SETTINGS
+from broker.settings.listeners import ListenerSettings
 from broker.settings.load import SettingsError, load_settings
-from broker.settings.model import (
-    OFF,
-    HostSettings,
-    ListenerSettings,
-    ScopeAliasSettings,
-    Settings,
-    TlsSettings,
-    TokenKeySettings,
-)
+from broker.settings.model import OFF, Settings
+from broker.settings.oauth2 import ScopeAliasSettings, TokenKeySettings
+from broker.settings.tls import HostSettings, TlsSettings
 
 
 def written(tmp_path: Path, text: str) -> str:

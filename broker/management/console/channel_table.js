@@ -1,5 +1,6 @@
 // The columns of channels, for their list and for the page of a connection.
 
+import { badges } from "./badges.js";
 import { short } from "./format.js";
 import { to } from "./router.js";
 import { table } from "./table.js";
@@ -46,16 +47,8 @@ export function channelTable(channels, { hasConnection = true, empty }) {
 }
 
 export function channelModes(row) {
-  const marks = [
+  return badges([
     row.confirm && ["confirm", "The broker confirms what is published"],
     row.transactional && ["tx", "Transactional"],
-  ].filter(Boolean);
-  return (
-    marks.length > 0 &&
-    h(
-      "span",
-      { class: "badges" },
-      marks.map(([text, title]) => h("span", { class: "badge", title, key: text }, text)),
-    )
-  );
+  ]);
 }

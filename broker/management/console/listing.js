@@ -12,7 +12,7 @@ import { h } from "./view.js";
 const PAGE_SIZE = 50;
 const TYPING_MS = 250;
 
-/** One list; a page calls `load` and puts `view` where it is to be seen. */
+/** One list, and the page that shows it. */
 export class Listing {
   /**
    * @param {object} app The console.
@@ -24,6 +24,29 @@ export class Listing {
     this.spec = spec;
     this.answer = null;
     this.problem = null;
+  }
+
+  /**
+   * The page that shows this list and nothing else.
+   *
+   * @param {string} title Also its heading.
+   * @param {object?} button What stands beside the heading: its `text`, and `act`, what it does.
+   */
+  page(title, button) {
+    return {
+      title,
+      heading: button
+        ? h(
+            "div",
+            { class: "page-head" },
+            h("h1", {}, title),
+            h("button", { type: "button", class: "primary", onclick: button.act }, button.text),
+          )
+        : null,
+      load: (signal) => this.load(signal),
+      view: () => this.view(),
+      isLoaded: () => this.answer !== null,
+    };
   }
 
   async load(signal) {

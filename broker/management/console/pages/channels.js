@@ -2,15 +2,15 @@
 
 import { get, getIfAny, path } from "../api.js";
 import { channelColumns, channelModes } from "../channel_table.js";
-import { chart } from "../chart.js";
 import { consumerTable } from "../consumer_table.js";
 import { facts, head } from "../facts.js";
-import { rate, whole } from "../format.js";
-import { rates, sampleQuery, spanSeconds } from "../history.js";
+import { whole } from "../format.js";
+import { sampleQuery } from "../history.js";
 import { Listing } from "../listing.js";
+import { messageRates } from "../message_charts.js";
 import { preference } from "../preferences.js";
 import { to } from "../router.js";
-import { spanChoice } from "../span.js";
+import { nowAndBefore } from "../span.js";
 import { h } from "../view.js";
 
 export function channels({ app, names }) {
@@ -24,12 +24,7 @@ export function channels({ app, names }) {
     columns: channelColumns(),
     empty: h("p", {}, "No client has a channel open."),
   });
-  return {
-    title: "Channels",
-    load: (signal) => listing.load(signal),
-    view: () => listing.view(),
-    isLoaded: () => listing.answer !== null,
-  };
+  return listing.page("Channels");
 }
 
 const COUNTERS = [
@@ -63,16 +58,12 @@ function channel({ app, name }) {
         buttons: [],
       }),
       row.message_stats && [
-        h("div", { class: "section-head", key: "rates" }, h("h2", {}, "Now and before"), spanChoice(app)),
-        chart({
-          title: "Message rates",
-          unit: rate,
-          span: spanSeconds(preference("span")),
-          series: COUNTERS.filter(([, counter]) => counter in row.message_stats).map(([label, counter]) => ({
-            label,
-            points: rates(`channel ${name}`, row.message_stats, counter),
-          })),
-        }),
+        nowAndBefore(app),
+        messageRates(
+          `channel ${name}`,
+          row.message_stats,
+          COUNTERS.filter(([, counter]) => counter in row.message_stats),
+        ),
       ],
       h(
         "section",

@@ -11,7 +11,7 @@ import { rates, sampleQuery, spanSeconds } from "../history.js";
 import { note } from "../notes.js";
 import { preference } from "../preferences.js";
 import { go } from "../router.js";
-import { spanChoice } from "../span.js";
+import { nowAndBefore } from "../span.js";
 import { h } from "../view.js";
 import { connectionState } from "./connections.js";
 
@@ -63,7 +63,7 @@ export function connection({ app, name }) {
         badges: connectionState(row),
         buttons: [{ text: "Close", kind: "danger", act: close }],
       }),
-      h("div", { class: "section-head", key: "rates" }, h("h2", {}, "Now and before"), spanChoice(app)),
+      nowAndBefore(app),
       chart({
         title: "Data rates",
         unit: byteRate,

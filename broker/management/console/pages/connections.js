@@ -51,12 +51,7 @@ export function connections({ app, names }) {
       h("p", { class: "muted" }, "Applications connect to the AMQP port; its address is at the foot of the overview."),
     ],
   });
-  return {
-    title: "Connections",
-    load: (signal) => listing.load(signal),
-    view: () => listing.view(),
-    isLoaded: () => listing.answer !== null,
-  };
+  return listing.page("Connections");
 }
 
 const connectionLink = (row) =>

@@ -3,21 +3,25 @@
 import { get, getIfAny, path, remove } from "../api.js";
 import { exchangeId, pictureOf } from "../binding_graph.js";
 import { bind, bindingTable } from "../bindings.js";
-import { chart } from "../chart.js";
 import { confirm } from "../dialog.js";
 import { argumentList, facts, head } from "../facts.js";
-import { rate, whole } from "../format.js";
+import { whole } from "../format.js";
 import { graph } from "../graph.js";
-import { rates, sampleQuery, spanSeconds } from "../history.js";
+import { sampleQuery } from "../history.js";
+import { messageRates } from "../message_charts.js";
 import { publish } from "../messages.js";
 import { note } from "../notes.js";
 import { preference } from "../preferences.js";
 import { go } from "../router.js";
-import { spanChoice } from "../span.js";
+import { nowAndBefore } from "../span.js";
 import { h } from "../view.js";
 import { exchangeFeatures } from "./exchanges.js";
 
 const MOST_DRAWN = 60;
+const COUNTERS = [
+  ["In", "publish_in"],
+  ["Out", "publish_out"],
+];
 
 export function exchange({ app, vhost, name }) {
   let row = null;
@@ -49,9 +53,7 @@ export function exchange({ app, vhost, name }) {
 
   function view() {
     const isOurs = row.name === "" || row.name.startsWith("amq.");
-    const key = `exchange ${vhost} ${name}`;
     const bindings = [...(incoming ?? []), ...(outgoing ?? [])];
-    const line = (label, counter) => ({ label, points: rates(key, row.message_stats, counter) });
     return [
       head({
         crumbs: [
@@ -67,13 +69,8 @@ export function exchange({ app, vhost, name }) {
         ],
       }),
       row.message_stats && [
-        h("div", { class: "section-head", key: "rates" }, h("h2", {}, "Now and before"), spanChoice(app)),
-        chart({
-          title: "Message rates",
-          unit: rate,
-          span: spanSeconds(preference("span")),
-          series: [line("In", "publish_in"), line("Out", "publish_out")],
-        }),
+        nowAndBefore(app),
+        messageRates(`exchange ${vhost} ${name}`, row.message_stats, COUNTERS),
       ],
       row.name === ""
         ? h(

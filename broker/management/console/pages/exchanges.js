@@ -1,6 +1,7 @@
 // All exchanges, and the page of one.
 
 import { path, put } from "../api.js";
+import { badges } from "../badges.js";
 import { ask } from "../dialog.js";
 import { rate } from "../format.js";
 import { check, field, objectOf } from "../forms.js";
@@ -24,7 +25,6 @@ const TYPES = [
 
 export function exchanges({ app, names }) {
   if (names.length === 2) return exchange({ app, vhost: names[0], name: names[1] });
-  const add = () => declareExchange(app);
   const listing = new Listing(app, {
     label: "Exchanges",
     noun: "exchange",
@@ -57,22 +57,11 @@ export function exchanges({ app, names }) {
     ],
     empty: h("p", {}, "There is no exchange."),
   });
-  return {
-    title: "Exchanges",
-    heading: h(
-      "div",
-      { class: "page-head" },
-      h("h1", {}, "Exchanges"),
-      h("button", { type: "button", class: "primary", onclick: add }, "Add an exchange"),
-    ),
-    load: (signal) => listing.load(signal),
-    view: () => listing.view(),
-    isLoaded: () => listing.answer !== null,
-  };
+  return listing.page("Exchanges", { text: "Add an exchange", act: () => declareExchange(app) });
 }
 
 export function exchangeFeatures(row) {
-  const marks = [
+  return badges([
     row.durable ? null : ["transient", "Is gone after a restart"],
     row.auto_delete && ["auto-delete", "Is deleted with its last binding"],
     row.internal && ["internal", "Clients cannot publish to it"],
@@ -81,16 +70,7 @@ export function exchangeFeatures(row) {
       `What it cannot route goes to ${row.arguments["alternate-exchange"]}`,
     ],
     row.policy && [row.policy, `Policy: ${row.policy}`],
-  ];
-  const known = marks.filter(Boolean);
-  return (
-    known.length > 0 &&
-    h(
-      "span",
-      { class: "badges" },
-      known.map(([text, title]) => h("span", { class: "badge", title, key: title }, text)),
-    )
-  );
+  ]);
 }
 
 async function declareExchange(app) {

@@ -3,14 +3,24 @@
 import { get, getIfAny } from "../api.js";
 import { chart } from "../chart.js";
 import { bytes, count, duration, rate, short, whole } from "../format.js";
-import { levels, rates, sampleQuery, spanSeconds } from "../history.js";
+import { rates, sampleQuery, spanSeconds } from "../history.js";
+import { messageRates, queuedMessages } from "../message_charts.js";
 import { preference } from "../preferences.js";
 import { to } from "../router.js";
-import { spanChoice } from "../span.js";
+import { nowAndBefore } from "../span.js";
+import { tiles } from "../tiles.js";
 import { h } from "../view.js";
 import { reasons, stateBadge } from "../why.js";
 
 const BUSIEST = 5;
+const COUNTERS = [
+  ["Published", "publish"],
+  ["Delivered", "deliver_get"],
+  ["Acknowledged", "ack"],
+  ["Confirmed", "confirm"],
+  ["Redelivered", "redeliver"],
+  ["Unroutable", "drop_unroutable"],
+];
 
 export function overview({ app }) {
   let facts = null;
@@ -34,46 +44,20 @@ export function overview({ app }) {
   }
 
   function view() {
-    const stats = facts.message_stats;
-    const span = spanSeconds(preference("span"));
-    const line = (label, name) => ({ label, points: rates("overview", stats, name) });
     const churn = (label, name) => ({ label, points: rates("overview churn", facts.churn_rates, name) });
-    const level = (label, name) => ({ label, points: levels("overview", facts.queue_totals, name) });
     return [
       alarms(nodes),
-      tiles(facts),
-      h("div", { class: "section-head" }, h("h2", {}, "Now and before"), spanChoice(app)),
+      numbers(facts),
+      nowAndBefore(app),
       h(
         "div",
         { class: "charts" },
-        chart({
-          title: "Message rates",
-          unit: rate,
-          span,
-          series: [
-            line("Published", "publish"),
-            line("Delivered", "deliver_get"),
-            line("Acknowledged", "ack"),
-            line("Confirmed", "confirm"),
-            line("Redelivered", "redeliver"),
-            line("Unroutable", "drop_unroutable"),
-          ],
-        }),
-        chart({
-          title: "Queued messages",
-          unit: short,
-          span,
-          whole: true,
-          series: [
-            level("Ready", "messages_ready"),
-            level("Unacknowledged", "messages_unacknowledged"),
-            level("Total", "messages"),
-          ],
-        }),
+        messageRates("overview", facts.message_stats, COUNTERS),
+        queuedMessages("overview", facts.queue_totals),
         chart({
           title: "Churn",
           unit: rate,
-          span,
+          span: spanSeconds(preference("span")),
           series: [
             churn("Connections opened", "connection_created"),
             churn("Connections closed", "connection_closed"),
@@ -95,33 +79,19 @@ export function overview({ app }) {
   return { title: "Overview", load, view, isLoaded: () => facts !== null };
 }
 
-function tiles({ message_stats: stats, queue_totals: queued, object_totals: objects }) {
-  const tile = (label, value, unit, href) =>
-    h(
-      href ? "a" : "div",
-      { class: "tile", href },
-      h("span", { class: "label" }, label),
-      h("strong", {}, value),
-      unit && h("span", { class: "unit" }, unit),
-    );
-  return h(
-    "div",
-    { class: "tiles", key: "tiles" },
-    tile("Published", short(stats.publish_details.rate), "per second"),
-    tile("Delivered", short(stats.deliver_get_details.rate), "per second"),
-    tile("Ready", short(queued.messages_ready), "messages", "#/queues?sort=messages_ready&reverse=true"),
-    tile(
-      "Unacked",
-      short(queued.messages_unacknowledged),
-      "messages",
-      "#/queues?sort=messages_unacknowledged&reverse=true",
-    ),
-    tile("Connections", whole(objects.connections), null, "#/connections"),
-    tile("Channels", whole(objects.channels), null, "#/channels"),
-    tile("Consumers", whole(objects.consumers), null, "#/consumers"),
-    tile("Queues", whole(objects.queues), null, "#/queues"),
-    tile("Exchanges", whole(objects.exchanges), null, "#/exchanges"),
-  );
+function numbers({ message_stats: stats, queue_totals: queued, object_totals: objects }) {
+  const [ready, unacked] = ["messages_ready", "messages_unacknowledged"];
+  return tiles([
+    ["Published", short(stats.publish_details.rate), "per second"],
+    ["Delivered", short(stats.deliver_get_details.rate), "per second"],
+    ["Ready", short(queued[ready]), "messages", `#/queues?sort=${ready}&reverse=true`],
+    ["Unacked", short(queued[unacked]), "messages", `#/queues?sort=${unacked}&reverse=true`],
+    ["Connections", whole(objects.connections), null, "#/connections"],
+    ["Channels", whole(objects.channels), null, "#/channels"],
+    ["Consumers", whole(objects.consumers), null, "#/consumers"],
+    ["Queues", whole(objects.queues), null, "#/queues"],
+    ["Exchanges", whole(objects.exchanges), null, "#/exchanges"],
+  ]);
 }
 
 function alarms(nodes) {

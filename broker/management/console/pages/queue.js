@@ -3,20 +3,28 @@
 import { get, getIfAny, path } from "../api.js";
 import { pictureOf, queueId } from "../binding_graph.js";
 import { bind, bindingTable } from "../bindings.js";
-import { chart } from "../chart.js";
 import { consumerTable } from "../consumer_table.js";
 import { argumentList, facts, head } from "../facts.js";
-import { ago, bytes, count, rate, short, whole } from "../format.js";
+import { ago, bytes, count, short, whole } from "../format.js";
 import { graph } from "../graph.js";
-import { levels, rates, sampleQuery, spanSeconds } from "../history.js";
+import { sampleQuery } from "../history.js";
+import { messageRates, queuedMessages } from "../message_charts.js";
 import { fetchMessages, messageList, publish } from "../messages.js";
 import { preference } from "../preferences.js";
 import { deleteQueue, move, purge } from "../queue_actions.js";
 import { to } from "../router.js";
-import { spanChoice } from "../span.js";
+import { nowAndBefore } from "../span.js";
+import { tiles } from "../tiles.js";
 import { h } from "../view.js";
 import { reasons, stateBadge } from "../why.js";
 import { features } from "./queues.js";
+
+const COUNTERS = [
+  ["Published", "publish"],
+  ["Delivered", "deliver_get"],
+  ["Acknowledged", "ack"],
+  ["Redelivered", "redeliver"],
+];
 
 export function queue({ app, vhost, name }) {
   let row = null;
@@ -61,10 +69,6 @@ export function queue({ app, vhost, name }) {
 
   function view() {
     const key = `queue ${vhost} ${name}`;
-    const span = spanSeconds(preference("span"));
-    const stats = row.message_stats ?? {};
-    const line = (label, counter) => ({ label, points: rates(key, stats, counter) });
-    const level = (label, counter) => ({ label, points: levels(key, row, counter) });
     return [
       head({
         crumbs: [
@@ -75,42 +79,17 @@ export function queue({ app, vhost, name }) {
         badges: h("p", { class: "badges" }, stateBadge(row), features(row)),
         buttons: buttons(),
       }),
-      row.ponymq_why &&
+      row.ponymq_why?.reasons?.length > 0 &&
         h(
           "section",
           { class: "panel why", key: "why" },
           h("h2", {}, headline(row.ponymq_why.state)),
           reasons(row.ponymq_why),
         ),
-      tiles(row),
+      numbers(row),
       messages && messageList(messages, clear),
-      h("div", { class: "section-head" }, h("h2", {}, "Now and before"), spanChoice(app)),
-      h(
-        "div",
-        { class: "charts" },
-        chart({
-          title: "Message rates",
-          unit: rate,
-          span,
-          series: [
-            line("Published", "publish"),
-            line("Delivered", "deliver_get"),
-            line("Acknowledged", "ack"),
-            line("Redelivered", "redeliver"),
-          ],
-        }),
-        chart({
-          title: "Queued messages",
-          unit: short,
-          span,
-          whole: true,
-          series: [
-            level("Ready", "messages_ready"),
-            level("Unacknowledged", "messages_unacknowledged"),
-            level("Total", "messages"),
-          ],
-        }),
-      ),
+      nowAndBefore(app),
+      h("div", { class: "charts" }, messageRates(key, row.message_stats, COUNTERS), queuedMessages(key, row)),
       consumers(row),
       bindings && bound(bindings),
       details(row),
@@ -144,27 +123,17 @@ const headline = (state) =>
     state
   ] ?? "How it is doing";
 
-function tiles(row) {
+function numbers(row) {
   const stats = row.message_stats ?? {};
-  const tile = (label, value, unit) =>
-    h(
-      "div",
-      { class: "tile" },
-      h("span", { class: "label" }, label),
-      h("strong", {}, value),
-      unit && h("span", { class: "unit" }, unit),
-    );
-  return h(
-    "div",
-    { class: "tiles", key: "tiles" },
-    tile("Ready", short(row.messages_ready), "messages"),
-    tile("Unacked", short(row.messages_unacknowledged), "messages"),
-    tile("In", short(stats.publish_details?.rate), "per second"),
-    tile("Out", short(stats.deliver_get_details?.rate), "per second"),
-    tile("Acks", short(stats.ack_details?.rate), "per second"),
-    tile("Consumers", whole(row.consumers)),
-    tile("Size", bytes(row.message_bytes), "of bodies"),
-  );
+  return tiles([
+    ["Ready", short(row.messages_ready), "messages"],
+    ["Unacked", short(row.messages_unacknowledged), "messages"],
+    ["In", short(stats.publish_details?.rate), "per second"],
+    ["Out", short(stats.deliver_get_details?.rate), "per second"],
+    ["Acks", short(stats.ack_details?.rate), "per second"],
+    ["Consumers", whole(row.consumers)],
+    ["Size", bytes(row.message_bytes), "of bodies"],
+  ]);
 }
 
 function consumers(row) {

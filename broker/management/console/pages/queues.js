@@ -1,6 +1,7 @@
 // All queues and streams, and the page of one.
 
 import { path } from "../api.js";
+import { badges } from "../badges.js";
 import { rate, short } from "../format.js";
 import { Listing } from "../listing.js";
 import { declareQueue } from "../queue_actions.js";
@@ -67,23 +68,12 @@ export function queues({ app, names }) {
       h("button", { type: "button", class: "primary", onclick: add }, "Add a queue"),
     ],
   });
-  return {
-    title: "Queues and streams",
-    heading: h(
-      "div",
-      { class: "page-head" },
-      h("h1", {}, "Queues and streams"),
-      h("button", { type: "button", class: "primary", onclick: add }, "Add a queue"),
-    ),
-    load: (signal) => listing.load(signal),
-    view: () => listing.view(),
-    isLoaded: () => listing.answer !== null,
-  };
+  return listing.page("Queues and streams", { text: "Add a queue", act: add });
 }
 
 /** Type, durability and arguments as short badges. */
 export function features(row) {
-  const marks = [
+  return badges([
     row.type !== "classic" && [row.type, `Type: ${row.type}`],
     row.durable ? null : ["transient", "Is gone after a restart"],
     row.auto_delete && ["auto-delete", "Is deleted when its last consumer goes"],
@@ -98,14 +88,5 @@ export function features(row) {
     ],
     row.arguments?.["x-max-length"] !== undefined && ["limit", `At most ${row.arguments["x-max-length"]} messages`],
     row.policy && [row.policy, `Policy: ${row.policy}`],
-  ];
-  const known = marks.filter(Boolean);
-  return (
-    known.length > 0 &&
-    h(
-      "span",
-      { class: "badges" },
-      known.map(([text, title]) => h("span", { class: "badge", title, key: title }, text)),
-    )
-  );
+  ]);
 }

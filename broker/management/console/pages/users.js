@@ -1,6 +1,7 @@
 // All users, and the page of one.
 
 import { put, path } from "../api.js";
+import { badges } from "../badges.js";
 import { ask } from "../dialog.js";
 import { InputError, field } from "../forms.js";
 import { Listing } from "../listing.js";
@@ -14,7 +15,6 @@ export const TAGS_HINT =
 
 export function users({ app, names }) {
   if (names.length === 1) return user({ app, name: names[0] });
-  const add = () => addUser();
   const listing = new Listing(app, {
     label: "Users",
     noun: "user",
@@ -22,15 +22,7 @@ export function users({ app, names }) {
     key: (row) => row.name,
     columns: [
       { label: "Name", sort: "name", isMain: true, cell: (row) => h("a", { href: to("users", row.name) }, row.name) },
-      {
-        label: "Tags",
-        cell: (row) =>
-          h(
-            "span",
-            { class: "badges" },
-            row.tags.map((tag) => h("span", { class: "badge", key: tag }, tag)),
-          ),
-      },
+      { label: "Tags", cell: (row) => badges(row.tags.map((tag) => [tag])) },
       {
         label: "Password",
         cell: (row) => (row.password_hash ? "yes" : h("span", { class: "muted" }, "none: cannot log in with one")),
@@ -43,18 +35,7 @@ export function users({ app, names }) {
     ],
     empty: h("p", {}, "There is no user."),
   });
-  return {
-    title: "Users",
-    heading: h(
-      "div",
-      { class: "page-head" },
-      h("h1", {}, "Users"),
-      h("button", { type: "button", class: "primary", onclick: add }, "Add a user"),
-    ),
-    load: (signal) => listing.load(signal),
-    view: () => listing.view(),
-    isLoaded: () => listing.answer !== null,
-  };
+  return listing.page("Users", { text: "Add a user", act: addUser });
 }
 
 async function addUser() {

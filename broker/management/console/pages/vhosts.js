@@ -57,19 +57,7 @@ export function vhosts({ app }) {
     ],
     empty: h("p", {}, "There is no virtual host that you may see."),
   });
-  return {
-    title: "Virtual hosts",
-    heading: h(
-      "div",
-      { class: "page-head" },
-      h("h1", {}, "Virtual hosts"),
-      app.isAdministrator &&
-        h("button", { type: "button", class: "primary", onclick: () => change(app) }, "Add a vhost"),
-    ),
-    load: (signal) => listing.load(signal),
-    view: () => listing.view(),
-    isLoaded: () => listing.answer !== null,
-  };
+  return listing.page("Virtual hosts", app.isAdministrator && { text: "Add a vhost", act: () => change(app) });
 }
 
 /** Ask for a new vhost, or for what is different in one that exists. */
