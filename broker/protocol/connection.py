@@ -166,7 +166,7 @@ class Connection(Outlet):
         self.transport: Final = transport
         self._turn: Final = context.turn
         self._counters: Final = context.counters
-        self.outbox: Final = Outbox()
+        self.outbox: Final = Outbox(context.warm_outboxes)
         self._input: Final = Input()
         self._pos: i64 = 0
         self._number: i64 = 0  # channel and method of the frame being handled, for the close frame if it is refused

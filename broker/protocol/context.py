@@ -17,6 +17,7 @@ from broker.store.survivors import Survivors
 from broker.vhost.alarms import Alarms
 from broker.vhost.publisher import Publisher
 from broker.vhost.turn import Turn
+from broker.wire.outbox import WarmOutboxes
 from broker.wire.tables import CODEC_LIMITS, TableLimits
 
 if TYPE_CHECKING:
@@ -91,9 +92,9 @@ class Context:
         counters: Totals.
         alarms: Whether publishers are refused for want of memory or disk.
         server_properties: What ``connection.start`` says about this broker.
-        connections: Open ones by number.
         interceptor: Stamps every message that comes in; None if the settings ask for nothing.
         connections: All that have a socket, by number.
+        warm_outboxes: Those of them that have much to write keep the memory for it.
         open_count: Those of them that have opened a vhost: ``max_connections`` counts these, so that strangers who
             never log in cannot take all places.
         is_stopping: The broker closes its connections; nobody new is let in.
@@ -112,6 +113,7 @@ class Context:
         self.alarms: Final[Alarms] = turn.alarms
         self.server_properties: Final = server_properties
         self.connections: Final[dict[int, Connection]] = {}
+        self.warm_outboxes: Final = WarmOutboxes()
         self.interceptor: Interceptor | None = None
         self.open_count: i64 = 0
         self.is_stopping: bool = False

@@ -16,7 +16,7 @@ from broker.wire.methods import (
     TX_COMMIT_OK,
 )
 from broker.wire.octets import shortstr
-from broker.wire.outbox import DIRECT_BODY_BYTES, Outbox
+from broker.wire.outbox import DIRECT_BODY_BYTES, WARM_BYTES, WARM_OUTBOXES, Outbox, WarmOutboxes
 from broker.wire.stencil import Stencil
 
 FRAME_MAX = 4096
@@ -176,3 +176,19 @@ def test_frames_come_out_in_the_order_they_went_in(sizes: list[int], frame_max: 
         if number in cuts:
             got += taken(outbox)
     assert got + taken(outbox) == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, WARM_OUTBOXES + 1), st.integers(0, 3 * WARM_BYTES), st.booleans())))
+def test_outboxes_that_keep_their_memory_say_nothing_twice(writes: list[tuple[int, int, bool]]) -> None:
+    warm = WarmOutboxes()
+    outboxes = [Outbox(warm) for _ in range(WARM_OUTBOXES + 2)]
+    expected = [b""] * len(outboxes)
+    for serial, (which, size, is_taken) in enumerate(writes):
+        octets = b"%d" % serial + b"x" * size
+        outboxes[which].raw(octets)
+        expected[which] += octets
+        if is_taken:
+            assert b"".join(outboxes[which].take()) == expected[which]
+            assert outboxes[which].size == 0
+            expected[which] = b""
+    assert [b"".join(outbox.take()) for outbox in outboxes] == expected
