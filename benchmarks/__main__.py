@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks.broker_process import BROKERS, RELAY, Seat, broker_version, find_brokers
-from benchmarks.machine import busy_s, facts, load_average, own_s
+from benchmarks.machine import StolenTime, busy_s, facts, load_average, own_s
 from benchmarks.plot import write_plots
 from benchmarks.report import document, rewrite
 from benchmarks.runner import CHECKOUT, ROUNDS, Runner
@@ -54,7 +54,7 @@ def main() -> None:
     if any(scenario.name == "crowd" for scenario in scenarios):
         allow_files(MOST_CONNECTIONS)  # the brokers inherit it
     began = time.monotonic()
-    load_before, others_before = load_average(), busy_s() - own_s()
+    load_before, others_before, stolen = load_average(), busy_s() - own_s(), StolenTime()
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True)))
         seats: dict[str, Seat] = {}
@@ -63,11 +63,15 @@ def main() -> None:
             stack.callback(seats[name].close)
         versions = [f"{name}: {broker_version(name, seat.broker, words.compiled)}" for name, seat in seats.items()]
         head = [*facts(directory), *versions]
-        results = Runner(seats, words.rounds, words.count, RELAY in wanted, say).run(scenarios)
+        runner = Runner(seats, words.rounds, words.count, RELAY in wanted, say)
+        results = runner.run(scenarios)
     took_s = time.monotonic() - began
     others = max(busy_s() - own_s() - others_before, 0.0) / took_s
     head.append(f"Load average: {load_before} before, {load_average()} after; a round itself makes about 2")
     head.append(f"Meanwhile other processes used {others:.1f} of the {os.cpu_count()} cores")
+    head.append(
+        f"The host took {stolen.look():.1%} of the CPU time; {runner.disturbed} rounds do not count because of it"
+    )
     head.append(f"{words.rounds} rounds each, {took_s:.0f} s in all")
     text = document(results, head)
     say("\n" + text)

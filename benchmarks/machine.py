@@ -36,11 +36,35 @@ def load_average() -> str:
     return f"{one:.1f} ({five:.1f} over 5 min)"
 
 
-def busy_s() -> float:
-    """CPU time that all processes of the machine have used together; what a host took away counts too."""
+def _cpu_times_s() -> list[float]:
+    """Of all processors since the start: user, nice, system, idle, waiting, two kinds of interrupts, stolen."""
     fields = Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()[1:]
-    user, nice, system, _idle, _waiting, interrupts, soft_interrupts, stolen = map(int, fields[:8])
-    return (user + nice + system + interrupts + soft_interrupts + stolen) / os.sysconf("SC_CLK_TCK")
+    return [int(field) / os.sysconf("SC_CLK_TCK") for field in fields[:8]]
+
+
+def busy_s() -> float:
+    """CPU time that all processes of the machine have used together."""
+    user, nice, system, _idle, _waiting, interrupts, soft_interrupts, _stolen = _cpu_times_s()
+    return user + nice + system + interrupts + soft_interrupts
+
+
+def stolen_s() -> float:
+    """CPU time that this machine wanted and its host gave to others."""
+    return _cpu_times_s()[7]
+
+
+class StolenTime:
+    """What the host of a virtual machine takes of its CPU time, from one look to the next."""
+
+    def __init__(self) -> None:
+        self._stolen_s, self._at_s = stolen_s(), time.monotonic()
+
+    def look(self) -> float:
+        """The share since the last look: 0 to 1."""
+        stolen, at = stolen_s(), time.monotonic()
+        share = (stolen - self._stolen_s) / max(at - self._at_s, 1e-3) / (os.cpu_count() or 1)
+        self._stolen_s, self._at_s = stolen, at
+        return share
 
 
 def own_s() -> float:

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from benchmarks.broker_process import RELAY, Seat
+from benchmarks.machine import StolenTime
 from benchmarks.scenario import LIMIT_SECONDS, Outcome, Scenario
 from benchmarks.usage import wait_until_quiet
 from conformance.brokers import BrokerError
@@ -19,6 +21,9 @@ ROUNDS: Final = 3
 ROUND_SECONDS: Final = 1.0
 TELLING_SECONDS: Final = 0.15
 PILOT_GROWTH: Final = 8
+# A round in which the host took more of the CPU time than this is played again, so many times in all.
+STOLEN_SHARE: Final = 0.03
+TRIES: Final = 3
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -87,6 +92,28 @@ def play_round(
     return Outcome(outcome["seconds"], outcome["figures"])
 
 
+def least_disturbed(play: Callable[[], Outcome], look: Callable[[], float]) -> tuple[Outcome, int]:
+    """Play a round, again if the machine's host took CPU time meanwhile. Results have no say in which of them counts.
+
+    Args:
+        play: Plays it; an outcome of no seconds is a failure, and not repeated.
+        look: The share of the CPU time that the host took since the last call.
+
+    Returns:
+        The round in which the host took least, and how many others were played.
+    """
+    chosen, least = Outcome(0.0), 1.0
+    for others in range(TRIES):
+        look()
+        outcome = play()
+        share = look()
+        if share <= STOLEN_SHARE or not outcome.seconds:
+            return outcome, others
+        if share <= least:
+            chosen, least = outcome, share
+    return chosen, TRIES - 1
+
+
 def end_group(group: int) -> None:
     """End what is left of a round: roles that outlived it, or all of it."""
     try:
@@ -100,6 +127,7 @@ class Runner:
 
     Attributes:
         results: What was measured so far.
+        disturbed: Rounds that were played and do not count, because the host took CPU time.
     """
 
     def __init__(
@@ -115,6 +143,8 @@ class Runner:
             say: Takes a line of progress.
         """
         self.results: Results = {}
+        self.disturbed = 0
+        self._stolen = StolenTime()
         self._seats = seats
         self._rounds = rounds
         self._count = count
@@ -136,7 +166,9 @@ class Runner:
         for _ in range(min(self._rounds, scenario.most_rounds or self._rounds)):
             for name, cell in cells.items():
                 if not cell.failure:
-                    outcome = self._play(scenario, name, counts[name], cell)
+                    play = partial(self._play, scenario, name, counts[name], cell)
+                    outcome, others = least_disturbed(play, self._stolen.look)
+                    self.disturbed += others
                     if not cell.failure:
                         cell.rounds.append(outcome)
         for name, cell in cells.items():

@@ -32,7 +32,7 @@ from benchmarks.message_path import ACCEPTED, MESSAGE_PATH
 from benchmarks.plot import write_plots
 from benchmarks.publisher import CONFIRM_LENGTH, Confirms, Publishing
 from benchmarks.report import BEGIN, END, document, rewrite, table
-from benchmarks.runner import CHECKOUT, Cell, Results, RoundFailedError, Runner, play_round
+from benchmarks.runner import CHECKOUT, Cell, Results, RoundFailedError, Runner, least_disturbed, play_round
 from benchmarks.scenario import Outcome
 from benchmarks.scenarios import ALL, BY_NAME
 from benchmarks.wire import Message, ack_until, acks
@@ -251,6 +251,26 @@ def test_tiny_rounds_against_the_interpreted_broker_give_figures(seat: Seat) -> 
             assert outcome.figures.keys() <= FIGURES.keys()
     assert results["transient_autoack"].keys() == {INTERPRETED, "relay"}
     assert results["requeue"].keys() == {INTERPRETED}
+
+
+@pytest.mark.parametrize(
+    ("shares", "counts", "others"),
+    [([0.0], 1, 0), ([0.5, 0.01], 2, 1), ([0.5, 0.2, 0.3], 2, 2), ([1.0, 1.0, 1.0], 3, 2)],
+)
+def test_a_round_that_the_host_disturbed_is_played_again(shares: list[float], counts: int, others: int) -> None:
+    played: list[Outcome] = []
+
+    def play() -> Outcome:
+        played.append(Outcome(float(len(played) + 1)))
+        return played[-1]
+
+    looks = iter([each for share in shares for each in (0.9, share)])
+    outcome, found = least_disturbed(play, lambda: next(looks))
+    assert (outcome.seconds, found, len(played)) == (counts, others, len(shares))
+
+
+def test_a_failed_round_is_not_played_again() -> None:
+    assert least_disturbed(lambda: Outcome(0.0), lambda: 1.0) == (Outcome(0.0), 0)
 
 
 def test_a_round_that_hangs_is_ended_and_reported() -> None:

@@ -1,8 +1,10 @@
 """How long one message takes: alone, at a steady rate, and beside somebody else's flood."""
 
+import os
 import selectors
 import struct
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -19,6 +21,7 @@ BODY_OCTETS: Final = 100
 STEADY_RATE: Final = 20_000  # messages per second
 STEADY_PREFETCH: Final = 1000
 TICK_SECONDS: Final = 0.001
+LEFT_OVER: Final = 19  # niceness
 FOR_EVER: Final = 1 << 40  # messages; the role is ended, not awaited
 
 
@@ -138,8 +141,14 @@ def consume_steadily(client: Client, length: int, count: int) -> list[float]:
     return list(percentiles_us(taken).values())
 
 
-def play_steady(beside_a_flood: bool, stage: Stage) -> Outcome:
-    """Persistent messages with confirms and acks at a steady rate; a flood goes to another queue as fast as it can."""
+def play_steady(beside_a_flood: bool, stage: Stage, niceness: int = 0) -> Outcome:
+    """Persistent messages with confirms and acks at a steady rate; a flood goes to another queue as fast as it can.
+
+    Args:
+        beside_a_flood: Whether there is a flood.
+        stage: Where it plays.
+        niceness: How far the flood's clients give way to all other processes.
+    """
     queue, flooded = stage.name("steady"), stage.name("flooded")
     publisher, consumer = stage.connect(), stage.connect()
     publisher.declare_queue(queue, durable=True)
@@ -148,7 +157,7 @@ def play_steady(beside_a_flood: bool, stage: Stage) -> Outcome:
     consumer.consume(queue, no_ack=False)
     message = Message(b"", queue, BODY_OCTETS, persistent=True)
     before = stage.usage()
-    flood = start_flood(stage, flooded) if beside_a_flood else []
+    flood = start_flood(stage, flooded, niceness) if beside_a_flood else []
     began = time.monotonic()
     try:
         role = Role(partial(consume_steadily, consumer, message.delivery_length(CONSUMER_TAG), stage.count))
@@ -165,18 +174,25 @@ def play_steady(beside_a_flood: bool, stage: Stage) -> Outcome:
     return Outcome(seconds, figures)
 
 
-def start_flood(stage: Stage, queue: bytes) -> list[Role]:
+def start_flood(stage: Stage, queue: bytes, niceness: int) -> list[Role]:
     """Publish to a transient queue without pause and consume it with auto-ack, a role each; end them when done."""
     message = Message(b"", queue, BODY_OCTETS)
     client = stage.connect()
     client.declare_queue(queue)
     consumer = connect_consumer(stage, queue, message.delivery_length(CONSUMER_TAG), acks=False)
     flow = Publishing(client.socket, [message.publish_frames()], FOR_EVER)
-    roles = [Role(draining([consumer], FOR_EVER)), Role(partial(flood_queue, flow))]
+    parts = [draining([consumer], FOR_EVER), partial(flood_queue, flow)]
+    roles = [Role(partial(give_way, niceness, part)) for part in parts]
     # Only the roles keep these connections, so that they end with them.
     client.close()
     consumer.client.close()
     return roles
+
+
+def give_way(niceness: int, part: Callable[[], list[float]]) -> list[float]:
+    """Play a part, letting other processes go first."""
+    os.nice(niceness)
+    return part()
 
 
 def flood_queue(flow: Publishing) -> list[float]:
@@ -190,4 +206,10 @@ SCENARIOS: Final = [
     Scenario("confirm", "persistent message to confirm, one at a time", play_confirm, 4_000, 100),
     Scenario("steady", "20,000 persistent msg/s, sending to arrival", partial(play_steady, False), 3 * STEADY_RATE),
     Scenario("fairness", "the same while another queue is flooded", partial(play_steady, True), 3 * STEADY_RATE),
+    Scenario(
+        "fairness_apart",
+        "the same, the flood's clients taking only CPU that is left over",
+        partial(play_steady, True, niceness=LEFT_OVER),
+        3 * STEADY_RATE,
+    ),
 ]
