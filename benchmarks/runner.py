@@ -21,9 +21,9 @@ ROUNDS: Final = 3
 ROUND_SECONDS: Final = 1.0
 TELLING_SECONDS: Final = 0.15
 PILOT_GROWTH: Final = 8
-# A round in which the host took more of the CPU time than this is played again, so many times in all.
+# A round in which the host took more of the CPU time than this is played again, up to so many in all.
 STOLEN_SHARE: Final = 0.03
-TRIES: Final = 3
+TRIES: Final = 2
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 
 

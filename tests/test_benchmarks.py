@@ -255,7 +255,7 @@ def test_tiny_rounds_against_the_interpreted_broker_give_figures(seat: Seat) -> 
 
 @pytest.mark.parametrize(
     ("shares", "counts", "others"),
-    [([0.0], 1, 0), ([0.5, 0.01], 2, 1), ([0.5, 0.2, 0.3], 2, 2), ([1.0, 1.0, 1.0], 3, 2)],
+    [([0.0], 1, 0), ([0.5, 0.01], 2, 1), ([0.5, 0.2], 2, 1), ([0.2, 0.5], 1, 1), ([1.0, 1.0], 2, 1)],
 )
 def test_a_round_that_the_host_disturbed_is_played_again(shares: list[float], counts: int, others: int) -> None:
     played: list[Outcome] = []

@@ -246,9 +246,12 @@ class Publisher:
         exchange = route.exchange
         exchange.published_in += 1
         exchange.published_out += len(queues)
-        if len(queues) == 1 and queues[0].push_alike(like, body):
-            self.vhost.counters.messages_routed += 1
-            return ROUTED
+        if len(queues) == 1:
+            queue = queues[0]
+            # A requester's queue may be gone though the topology is the same.
+            if not queue.is_deleted and queue.push_alike(like, body):
+                self.vhost.counters.messages_routed += 1
+                return ROUTED
         self.message = like.with_body(body, self.vhost.agenda.now_ms)
         return self.enqueue(self.message, queues)
 

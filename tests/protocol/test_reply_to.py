@@ -74,7 +74,8 @@ def test_nothing_is_kept_for_a_requester_that_is_gone(scene: Scene, peer: Peer, 
     name = reply_name(scene)
     responder = Peer(scene)
     responder.open()
-    responder.publish(b"1", queue=name)  # the way there is known to the responder from now on
+    queue = scene.vhost.replies.find(name.encode())
+    responder.publish(b"1", b"2", b"3", queue=name)  # the way there is known to the responder from now on
     if end == "cancel":
         peer.cancel("r")
     elif end == "channel":
@@ -82,11 +83,11 @@ def test_nothing_is_kept_for_a_requester_that_is_gone(scene: Scene, peer: Peer, 
     else:
         peer.connection.lost()
     peer.hear()
-    responder.publish(b"2", queue=name)
+    responder.publish(b"4", b"5", b"6", queue=name)
     assert responder.hear() == []
-    found = scene.vhost.replies.find(name.encode())
-    assert found is not None
-    assert (found.is_deleted, found.ready.count) == (True, 0)
+    for each in (queue, scene.vhost.replies.find(name.encode())):
+        assert each is not None
+        assert (each.is_deleted, each.ready.count) == (True, 0)
     assert peer.deliveries() == []
 
 
