@@ -54,7 +54,7 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     "broker.wire.tables": ("check_table",),
     "broker.wire.tables._TableReader": ("check_table", "check_value", "take", "read_length"),
     "broker.core.counters.Counters": ("count_body",),
-    "broker.core.message.Message": ("__init__", "with_body"),
+    "broker.core.message.Message": ("__init__", "is_like", "with_body"),
     "broker.core.message.Queued": ("__init__",),
     "broker.vhost.publisher.Publisher": (
         "route",

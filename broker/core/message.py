@@ -48,6 +48,12 @@ class Message:
         self.priority: Final[i64] = priority
         self.ttl_ms: Final[i64] = ttl_ms
 
+    def is_like(self, other: "Message") -> bool:
+        """Do they differ in nothing but the body, and when they were published?"""
+        if self is other:
+            return True
+        return self.header == other.header and self.route == other.route and self.is_dead_letter == other.is_dead_letter
+
     def with_body(self, body: bytes, timestamp_ms: i64) -> "Message":
         """A message like this one, with another body of the same size, published at another time."""
         return Message(

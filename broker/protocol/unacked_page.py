@@ -52,18 +52,19 @@ class Page:
 
     def extend_run(self, slot: i64, like: Message, body: bytes, holder: ChannelConsumer, position: i64) -> bool:
         """Add a delivery to the run, or begin a run with it; false if it does not go with the run that is there."""
-        if not self._bodies:
-            self._like = like
+        known = self._like
+        if known is None or not self._bodies:
             self.run_holder = holder
             self.run_body = len(body)
             self._shift = position - slot
         elif (
-            like is not self._like
-            or holder is not self.run_holder
+            holder is not self.run_holder
             or slot != self._run_end
             or position - slot != self._shift
+            or not like.is_like(known)
         ):
             return False
+        self._like = like  # most likely the same object as with the next one
         self._bodies.append(body)
         self._run_end = slot + 1
         self.live += 1

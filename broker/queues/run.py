@@ -30,12 +30,13 @@ class Run:
 
     def extend(self, queue: Enqueuer, like: Message, body: bytes, position: i64) -> bool:
         """Add a message at the end, which may be the beginning; false if it does not go with those before it."""
-        if self.count == 0:
-            self.like = like
+        known = self.like
+        if known is None or self.count == 0:
             self.position = position
             self._queue = queue
-        elif like is not self.like or position != self.position + self.count:
+        elif position != self.position + self.count or not like.is_like(known):
             return False
+        self.like = like
         self._bodies.append(body)
         self.count += 1
         return True

@@ -21,7 +21,7 @@ from tests.queues.scene import Peer, Scene
 QUEUE = Enqueuer(b"q", "/", False, 0)
 QUEUES = (QUEUE, Enqueuer(b"another", "/", False, 0))
 MESSAGE = Message(b"\0\0", b"", b"", False, 0, 0, -1)
-LIKES = (Message(b"\0\0", b"", b"1234", False, 0, 0, -1), Message(b"\0\0", b"", b"8765", False, 0, 0, -1))
+LIKES = (Message(b"\0\0", b"", b"1234", False, 0, 0, -1), Message(b"\0\x01k", b"", b"8765", False, 0, 0, -1))
 
 # Deliver (some tags are spent on deliveries that need no ack), deliver messages that are alike, ack one, ack all up to
 # one: with ``settle``, only counting those that were alike.
@@ -53,8 +53,8 @@ def consumers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Channel
     scene.close()
 
 
-def facts(queued: Queued | None) -> tuple[int, bytes, object] | None:
-    return None if queued is None else (int(queued.position), queued.message.body, queued.queue)
+def facts(queued: Queued | None) -> tuple[int, bytes, bytes, object] | None:
+    return None if queued is None else (int(queued.position), queued.message.route, queued.message.body, queued.queue)
 
 
 def compare_with_a_dictionary(ledger: Unacked, steps: list[Step], consumers: Sequence[ChannelConsumer]) -> None:
@@ -71,7 +71,7 @@ def compare_with_a_dictionary(ledger: Unacked, steps: list[Step], consumers: Seq
             consumer, like = consumers[number % 3 // 2], LIKES[number % 5 // 4]
             for _ in range(number):
                 position = next_tag + number % 2 * 1000
-                message = Message(b"\0\0", b"", b"%04d" % (next_tag % 10_000), False, 0, 0, -1)
+                message = like.with_body(b"%04d" % (next_tag % 10_000), 0)
                 model[next_tag] = Queued(message, consumer.queue, position)
                 ledger.add_alike(next_tag, like, message.body, consumer, position)
                 next_tag += 1
@@ -190,3 +190,23 @@ def test_delivery_put_back_by_a_rollback_is_found_under_its_old_tag() -> None:
     ledger.add(7, early, None)
     ledger.add(4 * PAGE_SIZE, early, None)
     assert ledger.take(7) is early
+
+
+def test_messages_that_are_alike_are_no_objects_whoever_sent_them(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "data")
+    queue = scene.declare()
+    consumer, one, other = peers = [Peer(scene) for _ in range(3)]
+    for peer in peers:
+        peer.open()
+    consumer.consume("c", prefetch=20)
+    for publisher in (one, other, one):
+        publisher.publish(*[b"%02d" % number for number in range(10)])
+    ledger = consumer.connection.channels[1].unacked
+    [page] = ledger._pages.values()
+    assert (page.live, page.kept, queue.ready_count) == (20, 0, 10)
+    consumer.ack(15, multiple=True)
+    assert (page.live, page.kept, queue.ready_count) == (15, 0, 0)
+    consumer.reject(20)
+    assert (page.live, page.kept, queue.ready_count) == (15, 15, 0)  # the rejected one is out again
+    assert [each.body for each in consumer.deliveries()] == [b"%02d" % number for number in range(10)] * 3 + [b"09"]
+    scene.close()

@@ -13,7 +13,7 @@ from broker.queues.ready import Ready
 
 QUEUE = Enqueuer(b"q", "/", False, 0)
 
-LIKES = [Message(b"", b"", b"1234", False, 0, 0, -1), Message(b"", b"", b"5678", False, 0, 0, -1)]
+LIKES = [Message(b"", b"", b"1234", False, 0, 0, -1), Message(b"\0\x01k", b"", b"5678", False, 0, 0, -1)]
 
 # push with a priority, push like one of two others, take, take what is alike as a consumer's turn does, or put back
 # some of what was taken: which of it a number's bits choose
