@@ -104,7 +104,7 @@ class ClassicQueue(Queue):
     # --- messages in
 
     def push(self, message: Message) -> bool:
-        """Take in one message. Deliveries are tried at the end of the turn.
+        """Take in one message. Unless it can be handed on at once, deliveries are tried at the end of the turn.
 
         Returns:
             False if the queue is full and refuses what it cannot hold (overflow reject-publish).
