@@ -7,6 +7,8 @@ from mypy_extensions import i64, mypyc_attr
 from broker.core.message import Enqueuer, Message, Queued
 
 TRIM_AT: Final = 512  # bodies given out before the list is cut
+# Unfolding so many takes about a millisecond, for which everybody else waits.
+MOST: Final = 2048
 
 
 @final
@@ -29,12 +31,12 @@ class Run:
         self._head: i64 = 0
 
     def extend(self, queue: Enqueuer, like: Message, body: bytes, position: i64) -> bool:
-        """Add a message at the end, which may be the beginning; false if it does not go with those before it."""
+        """Add a message at the end, or as the first; false if it is not like those before it, or they are too many."""
         known = self.like
         if known is None or self.count == 0:
             self.position = position
             self._queue = queue
-        elif position != self.position + self.count or not like.is_like(known):
+        elif self.count == MOST or position != self.position + self.count or not like.is_like(known):
             return False
         self.like = like
         self._bodies.append(body)

@@ -10,6 +10,7 @@ from broker.core.message import Enqueuer, Message, Queued
 from broker.queues.fifo import BULK, TRIM_AT, FifoReady
 from broker.queues.priority import PriorityReady
 from broker.queues.ready import Ready
+from broker.queues.run import MOST
 
 QUEUE = Enqueuer(b"q", "/", False, 0)
 
@@ -146,3 +147,16 @@ def test_the_head_of_every_priority_expires() -> None:
     expired = [ready.take_expired(70), ready.take_expired(70), ready.take_expired(70)]
     assert [each and each.position for each in expired] == [2, 3, None]
     assert (ready.count, ready.next_expiry()) == (1, 0)
+
+
+def test_a_run_that_is_too_long_is_unfolded_in_pieces() -> None:
+    ready = FifoReady()
+    total = 2 * MOST + 10
+    for position in range(1, total + 1):
+        assert ready.push_alike(QUEUE, LIKES[0], b"%06d" % position, position)
+    for position in range(1, total + 1):
+        is_in_run = position > 2 * MOST
+        assert (ready.next_alike() is not None) == is_in_run
+        taken = int(ready.take_alike()) if is_in_run else ready.take().position
+        assert taken == position
+    assert ready.count == 0
