@@ -26,8 +26,8 @@ def memory_bytes(queue: Queue, window: MemoryWindow | None) -> int:
 
 def head_timestamp_s(queue: Queue) -> int | None:
     """The timestamp property of the next message, seconds since 1970; None if it has none, or is not in memory."""
-    head = queue.ready.head() if isinstance(queue, ClassicQueue) else None
-    octets = None if head is None else property_octets(head.message.header, FLAG_TIMESTAMP)
+    header = queue.ready.next_header() if isinstance(queue, ClassicQueue) else None
+    octets = None if header is None else property_octets(header, FLAG_TIMESTAMP)
     return None if octets is None else int.from_bytes(octets, "big")
 
 

@@ -542,12 +542,7 @@ class Channel:
         queue = cast("Queue", queued.queue)
         queue.settle(queued)
         if holder is not None:
-            holder.unacked_count -= 1
-            self.shared_unacked -= 1
-            if not queue.is_due and queue.ready_count > 0:
-                queue.wake()
-            if self._was_full:
-                self.wake_consumers()
+            self._give_back(holder, queue, 1)
 
     def settle(self, tag: i64, is_multiple: bool, verdict: i64) -> None:
         """Ack, requeue, fail or discard one delivery, or every one up to ``tag`` (0 with multiple: all).
@@ -609,6 +604,10 @@ class Channel:
         assert holder is not None
         queue = holder.queue
         queue.settle_alike(count, size)
+        self._give_back(holder, queue, count)
+
+    def _give_back(self, holder: ChannelConsumer, queue: Queue, count: i64) -> None:
+        """Give back the credit of so many deliveries of one queue, and let it use that."""
         holder.unacked_count -= count
         self.shared_unacked -= count
         if not queue.is_due and queue.ready_count > 0:

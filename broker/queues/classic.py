@@ -109,8 +109,7 @@ class ClassicQueue(Queue):
         Returns:
             False if the queue is full and refuses what it cannot hold (overflow reject-publish).
         """
-        is_stored = self.is_durable and (message.is_persistent or self.stores_all)
-        if not is_stored and message.ttl_ms < 0 and self.pass_on(message, message.body):
+        if message.ttl_ms < 0 and self.pass_on(message, message.body):
             return True
         if self._refuses and self._is_full():
             if self.limits.overflow == REJECT_PUBLISH_DLX:
@@ -121,7 +120,7 @@ class ClassicQueue(Queue):
             return True  # a duplicate: the queue holds that message already
         self.next_position = position + 1
         queued = Queued(message, self, position)
-        if is_stored:
+        if self._stores(message):
             self._store.append(queued)
         if message.ttl_ms >= 0 or self._has_timers:
             self._set_expiry(queued)
@@ -135,9 +134,7 @@ class ClassicQueue(Queue):
 
     def pass_on(self, like: Message, body: bytes) -> bool:
         consumers = self.consumers
-        if not consumers or self.ready.count > 0 or (self.is_durable and (like.is_persistent or self.stores_all)):
-            return False
-        if not self._is_plain():
+        if not consumers or self.ready.count > 0 or not self._is_plain(like):
             return False
         at = self._next_consumer
         if at >= len(consumers):
@@ -156,7 +153,7 @@ class ClassicQueue(Queue):
     def push_alike(self, like: Message, body: bytes) -> bool:
         if self.pass_on(like, body):
             return True
-        if not self._is_plain() or (self.is_durable and (like.is_persistent or self.stores_all)):
+        if not self._is_plain(like):
             return False
         position = self.next_position
         if not self.ready.push_alike(self, like, body, position):
@@ -169,9 +166,14 @@ class ClassicQueue(Queue):
             self._agenda.due.append(self)
         return True
 
-    def _is_plain(self) -> bool:
-        """Is there nothing to watch over but the order of messages and the turns of consumers?"""
-        return not (self._chooses or self._has_priorities or self._has_timers or self._trims or self._refuses)
+    def _stores(self, message: Message) -> bool:
+        return self.is_durable and (message.is_persistent or self.stores_all)
+
+    def _is_plain(self, message: Message) -> bool:
+        """Is there nothing to watch over, for such a message, but its order and the turns of consumers?"""
+        if self._chooses or self._has_priorities or self._has_timers or self._trims or self._refuses:
+            return False
+        return not self._stores(message)
 
     def take_back(self, first_position: i64) -> None:
         self.ready_bytes -= self.ready.take_back(first_position)

@@ -111,14 +111,17 @@ class FifoReady(Ready):
                 return None
         return self._fresh[self._head]
 
-    def head(self) -> Queued | None:
+    def next_header(self) -> bytes | None:
         if self._aside:
             return None
         if self._returned:
-            return self._returned[-1]
-        if self._run.count > 0:
-            self._unfold()
-        return self._fresh[self._head] if self._head < len(self._fresh) else None
+            return self._returned[-1].message.header
+        if self._head < len(self._fresh):
+            first = self._fresh[self._head]
+            assert first is not None
+            return first.message.header
+        like = self.next_alike()
+        return None if like is None else like.header
 
     def take(self) -> Queued:
         self.count -= 1

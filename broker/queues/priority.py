@@ -99,8 +99,8 @@ class PriorityReady(Ready):
     def first(self) -> Queued | None:
         return self._highest().first()
 
-    def head(self) -> Queued | None:
-        return self._highest().head()
+    def next_header(self) -> bytes | None:
+        return self._highest().next_header()
 
     def take(self) -> Queued:
         self.count -= 1

@@ -61,8 +61,8 @@ class Ready(Overflowing):
         """The message that ``take`` would give, left in place; None if there is none."""
         raise NotImplementedError
 
-    def head(self) -> Queued | None:
-        """The same, but only if it is in memory: no file is read. None also if a file would have to tell."""
+    def next_header(self) -> bytes | None:
+        """The content header of that message, without reading a file. None also if one would have to tell."""
         raise NotImplementedError
 
     def take(self) -> Queued:

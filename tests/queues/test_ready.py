@@ -28,7 +28,7 @@ STEP = st.one_of(
 
 
 def queued(position: int, priority: int = 0, expires_ms: int = 0) -> Queued:
-    made = Queued(Message(b"", b"", b"", False, 0, priority, -1), QUEUE, position)
+    made = Queued(Message(b"", b"%d" % position, b"", False, 0, priority, -1), QUEUE, position)
     made.expires_ms = expires_ms
     return made
 
@@ -70,8 +70,10 @@ def compare_with_a_sorted_list(ready: Ready, highest: int, steps: list[tuple[str
         elif kind == "take":
             for _ in range(min(value, len(model))):
                 model.sort()
-                assert ready.head() is ready.first()
+                header = ready.next_header()
                 first = ready.first()
+                assert first is not None
+                assert header == first.message.header
                 taken = ready.take()
                 assert first is taken
                 assert rank(taken) == model.pop(0)
@@ -87,7 +89,7 @@ def compare_with_a_sorted_list(ready: Ready, highest: int, steps: list[tuple[str
         assert rank(ready.take()) == model.pop(0)
     assert ready.count == 0
     assert ready.first() is None
-    assert ready.head() is None
+    assert ready.next_header() is None
 
 
 @given(steps=st.lists(STEP, max_size=60))
@@ -147,6 +149,13 @@ def test_the_head_of_every_priority_expires() -> None:
     expired = [ready.take_expired(70), ready.take_expired(70), ready.take_expired(70)]
     assert [each and each.position for each in expired] == [2, 3, None]
     assert (ready.count, ready.next_expiry()) == (1, 0)
+
+
+def test_to_look_at_a_run_leaves_it_a_run() -> None:
+    ready = FifoReady()
+    ready.push_alike(QUEUE, LIKES[0], b"0001", 1)
+    assert ready.next_header() is LIKES[0].header
+    assert ready.next_alike() is LIKES[0]
 
 
 def test_a_run_that_is_too_long_is_unfolded_in_pieces() -> None:
