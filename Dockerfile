@@ -13,7 +13,7 @@ RUN python -m venv /opt/ponymq && /opt/ponymq/bin/pip install --no-cache-dir --u
 WORKDIR /src
 COPY pyproject.toml README.md ./
 COPY broker broker
-RUN HATCH_BUILD_HOOK_ENABLE_MYPYC=1 /opt/ponymq/bin/pip install --no-cache-dir .
+RUN CFLAGS=-fvisibility=hidden HATCH_BUILD_HOOK_ENABLE_MYPYC=1 /opt/ponymq/bin/pip install --no-cache-dir .
 # From another directory: in /src the sources would be found before what was installed.
 WORKDIR /
 RUN /opt/ponymq/bin/ponymq --version | tee /dev/stderr | grep -q 'compiled: yes'

@@ -7,6 +7,9 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 COMPILED := $(CURDIR)/build/compiled
 USE_COMPILED := PYTHONPATH=$(COMPILED) PONYMQ_EXPECT_COMPILED=1
+# All rooms are one extension module, but its functions are exported like a library's, and what anybody might replace is
+# neither inlined nor called directly: a tenth more instructions per message.
+INLINING := -fvisibility=hidden
 ARGS ?=
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
@@ -32,13 +35,14 @@ run: $(VENV)/.installed  ## start the broker on 5672, 15672 and 15692, its log i
 	    exec $(VENV)/bin/ponymq $(ARGS); \
 	fi
 
+# The interpreted tests and the compiler take a core each, so they run beside one another.
 test: $(VENV)/.installed  ## every check: format, lint, types, layers, both builds, real clients
 	@$(MAKE) check
-	@$(MAKE) test-interpreted
+	@$(MAKE) $(VENV)/.tests-installed $(VENV)/.compiler-installed
 	@if $(CAN_COMPILE); then \
-	    $(MAKE) test-compiled; \
+	    $(MAKE) --jobs=2 test-interpreted compile && $(MAKE) test-compiled; \
 	else \
-	    echo "make test: $(NO_COMPILER): the compiled build is NOT tested" >&2; \
+	    $(MAKE) test-interpreted && echo "make test: $(NO_COMPILER): the compiled build is NOT tested" >&2; \
 	fi
 	@$(MAKE) smoke
 
@@ -176,7 +180,7 @@ $(COMPILED)/.stamp: build/sources $(VENV)/.compiler-installed
 	@cp -R broker pyproject.toml README.md build/source/
 	@find build/source -name '*.so' -exec rm {} +
 	@echo '[mypy]' > build/source/mypy.ini
-	@cd build/source && said=$$(HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(CURDIR)/$(PYTHON) -m hatchling build -t wheel -d ../wheel 2>&1) \
+	@cd build/source && said=$$(CFLAGS="$(INLINING) $$CFLAGS" HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(CURDIR)/$(PYTHON) -m hatchling build -t wheel -d ../wheel 2>&1) \
 	    || { echo "$$said" >&2; exit 1; }
 	@$(PYTHON) -m zipfile -e build/wheel/*.whl $(COMPILED).new
 	@touch $(COMPILED).new/.stamp

@@ -11,6 +11,7 @@ from broker.definitions.journal import topology_records
 from broker.net.amqp_socket import Attendant
 from broker.protocol.context import Context
 from broker.server.resources import ResourceMonitor
+from broker.server.sync_runner import SyncRunner
 from broker.store.errors import StoreError
 from broker.store.retire_job import RetireJob
 from broker.store.store import unlink_segments
@@ -28,7 +29,7 @@ HOUSE_REST_S = 10.0  # housekeeping that found the disk full is not tried again 
 class Heart(Attendant):
     """Gives the data plane what it cannot have without an event loop.
 
-    One sync runs at a time on a worker thread, as soon as a confirm waits for it; what arrives meanwhile rides the next
+    One sync runs at a time beside the loop, as soon as a confirm waits for it; what arrives meanwhile rides the next
     one, so batching needs no timer.
 
     Attributes:
@@ -52,7 +53,7 @@ class Heart(Attendant):
         self._loop = asyncio.get_running_loop()
         self._on_failure = on_failure
         self._monitor = monitor
-        self._sync_worker = ThreadPoolExecutor(1, "sync")
+        self._syncs = SyncRunner(self._end_sync)
         self._retire_worker = ThreadPoolExecutor(1, "retire")
         self._sync: SyncJob | None = None
         self._sync_began_s = 0.0
@@ -112,9 +113,7 @@ class Heart(Attendant):
     def _begin_sync(self) -> None:
         self._sync = self._store.begin_sync()
         self._sync_began_s = time.perf_counter()
-        self._sync_worker.submit(self._sync.run).add_done_callback(
-            lambda _: self._loop.call_soon_threadsafe(self._end_sync)
-        )
+        self._syncs.begin(self._sync)
 
     def _sync_unasked(self) -> None:
         """Sync what nobody waits for."""
@@ -236,7 +235,7 @@ class Heart(Attendant):
         for timer in (self._alarm, self._sync_later):
             if timer is not None:
                 timer.cancel()
-        await asyncio.to_thread(self._sync_worker.shutdown)
+        await self._syncs.stop()
         await asyncio.to_thread(self._retire_worker.shutdown)
         self._end_sync_at_stop()
         self._end_retire()

@@ -441,7 +441,7 @@ class Store:
     # Group commit.
 
     def begin_sync(self) -> SyncJob:
-        """A job that covers everything written so far: ``run`` it on a worker thread, then call ``finish_sync``.
+        """A job that covers everything written so far: have it run beside the loop, then call ``finish_sync``.
 
         Raises:
             StoreError: The store has failed.

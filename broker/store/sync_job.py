@@ -1,5 +1,6 @@
-"""Group commit: one sync at a time, on a worker thread, for everything written before it began."""
+"""Group commit: one sync at a time, beside the loop, for everything written before it began."""
 
+import os
 from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
@@ -92,4 +93,18 @@ class SyncJob:
                 self.files.sync_directory(path)
         except OSError as error:
             self.error = failed("sync", path, error, RESTART)
+        self.is_run = True
+
+    @property
+    def only_descriptor(self) -> int:
+        """What the kernel could be asked to sync in place of ``run``; -1 if there is more to do than that."""
+        if len(self.descriptors) != 1 or self.directories or type(self.files) is not Files:
+            return -1
+        return self.descriptors[0]
+
+    def was_run(self, error_number: int) -> None:
+        """``only_descriptor`` has been synced in place of ``run``, or has failed with this errno."""
+        if error_number != 0:
+            error = OSError(error_number, os.strerror(error_number))
+            self.error = failed("sync", self.paths[0], error, RESTART)
         self.is_run = True
