@@ -9,12 +9,14 @@ from typing import Final, NamedTuple
 # A class, or a module for its plain functions, and the names in it.
 MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     # --- from the socket to the channel
-    "broker.net.amqp_socket.AmqpSocket": ("get_buffer", "buffer_updated", "data_received", "send"),
+    "broker.net.amqp_socket.AmqpSocket": ("get_buffer", "buffer_updated", "_receive", "send"),
     "broker.protocol.input.Input": ("joined", "wants", "keep"),
     "broker.protocol.connection.Connection": (
         "feed",
         "_go_through",
         "_read",
+        "_read_run",
+        "tail",
         "_channel_method",
         "touch",
         "flush",
@@ -29,6 +31,8 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
         "content_body",
         "_learn_content",
         "_publish",
+        "takes_run",
+        "publish_run",
         "publish_again",
         "_take_in",
         "_published",
@@ -37,7 +41,7 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
         "_with_reply_name",
         "can_deliver",
         "deliver",
-        "deliver_alike",
+        "deliver_run",
         "deliver_reply",
         "acknowledge",
         "settle",
@@ -54,12 +58,13 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     "broker.wire.properties.PropertyScanner": ("scan",),
     "broker.wire.tables": ("check_table",),
     "broker.wire.tables._TableReader": ("check_table", "check_value", "take", "read_length"),
-    "broker.core.counters.Counters": ("count_body",),
+    "broker.core.counters.Counters": ("count_bodies",),
     "broker.core.message.Message": ("__init__", "is_like", "with_body"),
     "broker.core.message.Queued": ("__init__",),
     "broker.vhost.publisher.Publisher": (
         "route",
         "publish",
+        "publish_run",
         "publish_alike",
         "prepare",
         "enqueue",
@@ -83,11 +88,11 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     "broker.queues.queue.Queue": ("wake",),
     "broker.queues.classic.ClassicQueue": (
         "push",
-        "pass_on",
-        "push_alike",
+        "takes_run",
+        "push_run",
+        "_hand_on",
         "_stores",
-        "_is_plain",
-        "_hand_over_alike",
+        "_handed_over",
         "put_back",
         "_counted",
         "settle",
@@ -113,12 +118,13 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     ),
     "broker.queues.stream.Stream": ("push", "deliver", "_serve", "_page_for", "settle", "_returned"),
     "broker.queues.stream.Reader": ("wants",),
-    "broker.queues.run.Run": ("extend", "take"),
+    "broker.queues.run.Run": ("extend", "give", "body"),
     "broker.queues.fifo.FifoReady": (
         "push",
-        "push_alike",
-        "next_alike",
-        "take_alike",
+        "push_run",
+        "_charge_run",
+        "run_body",
+        "give_run",
         "first",
         "take",
         "_take_returned",
@@ -142,11 +148,11 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
         "is_long",
     ),
     # --- deliveries and settlements
-    "broker.protocol.consumer.ChannelConsumer": ("can_take", "take", "take_alike"),
-    "broker.protocol.reply_to.ReplyConsumer": ("can_take", "take", "take_alike"),
+    "broker.protocol.consumer.ChannelConsumer": ("can_take", "take", "take_run"),
+    "broker.protocol.reply_to.ReplyConsumer": ("can_take", "take", "take_run"),
     "broker.protocol.unacked.Unacked": (
         "add",
-        "add_alike",
+        "add_run",
         "settle_alike",
         "settle_run",
         "_left",
@@ -173,7 +179,16 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     "broker.protocol.dispatch": ("dispatch",),
     "broker.protocol.basic_methods": ("ack", "reject", "nack", "get"),
     "broker.wire.stencil.Stencil": ("fit", "look"),
-    "broker.wire.outbox.Outbox": ("size", "method", "settlement", "deliver", "content", "_split_body", "take"),
+    "broker.wire.outbox.Outbox": (
+        "size",
+        "method",
+        "settlement",
+        "deliver",
+        "deliver_run",
+        "content",
+        "_split_body",
+        "take",
+    ),
     # --- the end of a turn: commit log, confirms
     "broker.vhost.turn.Turn": ("begin", "touch", "watch", "finish", "_write", "_work_off", "synced", "flush"),
     "broker.queues.agenda.Agenda": ("next_wake_ms", "is_empty"),
@@ -195,7 +210,7 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     "broker.store.framing": ("put_u32", "put_batch"),
     "broker.store.commit_log.CommitLog": ("append",),
     "broker.store.batch_file.BatchFile": ("append",),
-    "broker.vhost.confirms.ConfirmLedger": ("published", "end_turn", "_wait_for", "release", "_ack"),
+    "broker.vhost.confirms.ConfirmLedger": ("published", "accepted", "end_turn", "_wait_for", "release", "_ack"),
 }
 
 
@@ -218,7 +233,7 @@ DICT_SET: Final = "for CPyDict_SetItem"
 
 ACCEPTED: Final = (
     Accepted(
-        "broker.net.amqp_socket.AmqpSocket.data_received",
+        "broker.net.amqp_socket.AmqpSocket._receive",
         ('"pause_reading"', '"call_soon"', '"resume_writing"', '"_read_on"'),
         "the event loop is not ours; once for 64 KiB, or when a peer does not read",
     ),
@@ -226,6 +241,11 @@ ACCEPTED: Final = (
         "broker.net.amqp_socket.AmqpSocket.buffer_updated",
         ("Python callable", "Generic indexing", "for PySlice_New"),
         "the buffer is the event loop's; once for a chunk of up to 256 KiB",
+    ),
+    Accepted(
+        "broker.net.amqp_socket.AmqpSocket.get_buffer",
+        ("Generic indexed assignment", "Generic indexing", "for PySlice_New"),
+        "the same",
     ),
     Accepted(
         "broker.net.amqp_socket.AmqpSocket.send",
@@ -256,7 +276,7 @@ ACCEPTED: Final = (
         "a dead letter that must arrive, by its position",
     ),
     Accepted("broker.queues.fifo.FifoReady.take", ("for PySlice_New",), "once for 512 messages"),
-    Accepted("broker.queues.run.Run.take", ("for PySlice_New",), "once for 512 messages"),
+    Accepted("broker.queues.run.Run.give", ("for PySlice_New",), "once for 512 messages"),
     Accepted(
         "broker.queues.fifo.FifoReady._insert",
         ('"sorted"', "Python callable"),

@@ -64,24 +64,24 @@ class Counters:
         self.syncs: i64 = 0
         self.sync_seconds: float = 0.0
 
-    def count_body(self, size: i64) -> None:
-        """Put one received body into the histogram of sizes."""
-        self.size_sum += size
+    def count_bodies(self, size: i64, count: i64) -> None:
+        """Put received bodies, all of this size, into the histogram of sizes."""
+        self.size_sum += size * count
         if size <= 100:
-            self.size_100 += 1
+            self.size_100 += count
         elif size <= 1_000:
-            self.size_1k += 1
+            self.size_1k += count
         elif size <= 10_000:
-            self.size_10k += 1
+            self.size_10k += count
         elif size <= 100_000:
-            self.size_100k += 1
+            self.size_100k += count
         elif size <= 1_000_000:
-            self.size_1m += 1
+            self.size_1m += count
         elif size <= 10_000_000:
-            self.size_10m += 1
+            self.size_10m += count
         elif size <= 50_000_000:
-            self.size_50m += 1
+            self.size_50m += count
         elif size <= 100_000_000:
-            self.size_100m += 1
+            self.size_100m += count
         else:
-            self.size_larger += 1
+            self.size_larger += count

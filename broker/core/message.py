@@ -95,27 +95,22 @@ class Enqueuer(Destination):
         """
         raise NotImplementedError
 
-    def pass_on(self, like: Message, body: bytes) -> bool:
-        """Hand a message to a consumer at once, if nothing waits before it and nobody has to store it.
+    def takes_run(self, like: Message) -> bool:
+        """May messages like this one, which has no time to live, come by ``push_run``?
 
-        Most messages of a queue with idle consumers go this way, and need not become objects.
+        They may if nothing is to be done for one but to keep its place: nobody stores it, counts it against a limit or
+        looks at what it says. So they need not become objects, with or without a consumer that is waiting.
+        """
+        return False
+
+    def push_run(self, like: Message, bodies: list[bytes]) -> None:
+        """``push`` for several messages. Only after ``takes_run``.
 
         Args:
-            like: A message with the same route, header and properties, which do not give it a time to live.
-            body: Its body.
-
-        Returns:
-            False if it must be pushed.
+            like: A message with the same route, header and properties.
+            bodies: Their bodies, in order, all of the size that the header says; at least one.
         """
-        return False
-
-    def push_alike(self, like: Message, body: bytes) -> bool:
-        """``pass_on``, or else let the message wait as well without being an object.
-
-        Returns:
-            False if it must be pushed.
-        """
-        return False
+        raise NotImplementedError
 
     def restore(self, queued: "Queued") -> None:
         """Put back a message that the store recovered."""

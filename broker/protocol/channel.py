@@ -241,25 +241,45 @@ class Channel:
             header = self._with_reply_name(header)
         self._take_in(header, body)
 
-    def publish_again(self, body: bytes) -> None:
-        """The octets of ``pattern`` have come, and this body behind them.
-
-        Raises:
-            SoftError: whatever publishing refuses.
-        """
-        like = self._like
+    def takes_run(self) -> bool:
+        """May messages that begin with the octets of ``pattern`` come by ``publish_run``? Nothing refuses them."""
         route = self._route
-        if (
-            like is not None
+        return (
+            self._like is not None
             and route is not None
             and route.version == self.vhost.version
             and not self._alarms.is_on
             and self.transaction is None
-        ):
-            self._counters.messages_received += 1
-            self._counters.count_body(len(body))
-            self._published(self._publisher.publish_alike(route, like, body), route)
+        )
+
+    def publish_run(self, bodies: list[bytes]) -> None:
+        """The octets of ``pattern`` have come several times, with these bodies behind them. ``takes_run`` said yes."""
+        like = self._like
+        route = self._route
+        assert like is not None
+        assert route is not None
+        count: i64 = len(bodies)
+        counters = self._counters
+        counters.messages_received += count
+        counters.count_bodies(len(bodies[0]), count)
+        publisher = self._publisher
+        if not publisher.publish_run(route, like, bodies):
+            for body in bodies:
+                self._published(publisher.publish_alike(route, like, body), route)
             return
+        confirms = self.confirms
+        if confirms.is_selected:
+            counters.messages_received_confirm += count
+            confirms.accepted(count)
+            if not confirms.is_listed:
+                self.connection.context.turn.watch(confirms)
+
+    def publish_again(self, body: bytes) -> None:
+        """The octets of ``pattern`` have come, and this body behind them; ``takes_run`` said no.
+
+        Raises:
+            SoftError: whatever publishing refuses.
+        """
         # As if the body's frame had been read by itself, in case that it must be read again.
         self.expects = EXPECT_BODY
         self._remaining = len(body)
@@ -277,7 +297,7 @@ class Channel:
             self._route = route
         counters = self._counters
         counters.messages_received += 1
-        counters.count_body(len(body))
+        counters.count_bodies(len(body), 1)
         self.connection.has_published = True
         if self._alarms.is_on and self._is_refused():
             return
@@ -422,22 +442,35 @@ class Channel:
         if not connection.is_touched:
             connection.touch()
 
-    def deliver_alike(self, consumer: ChannelConsumer, like: Message, body: bytes, position: i64) -> None:
-        """The same for a message of which only the body is there; ``like`` has all else."""
+    def deliver_run(
+        self, consumer: ChannelConsumer, like: Message, bodies: list[bytes], first: i64, end: i64, position: i64
+    ) -> i64:
+        """The same for messages of which only the bodies are there; ``like`` has all else. Only after ``can_deliver``.
+
+        Returns:
+            How many were sent: as many as the limits of the channel and of the connection leave room for.
+        """
+        if not consumer.no_ack:
+            room = self._max_unacked - self.shared_unacked
+            if self.shared_prefetch > 0 and room > self.shared_prefetch - self.shared_unacked:
+                room = self.shared_prefetch - self.shared_unacked
+            if end > first + room:
+                end = first + room
         tag = self.next_tag
-        self.next_tag = tag + 1
+        connection = self.connection
+        count = self._outbox.deliver_run(consumer.stencil, tag, like.route, like.header, bodies, first, end)
+        self.next_tag = tag + count
         counters = self._counters
         if consumer.no_ack:
-            counters.delivered_auto_ack += 1
+            counters.delivered_auto_ack += count
         else:
-            counters.delivered_manual_ack += 1
-            self.unacked.add_alike(tag, like, body, consumer, position)
-            consumer.unacked_count += 1
-            self.shared_unacked += 1
-        self._outbox.deliver(consumer.stencil, tag, False, like.route, like.header, body)
-        connection = self.connection
+            counters.delivered_manual_ack += count
+            self.unacked.add_run(tag, like, bodies, first, count, consumer, position)
+            consumer.unacked_count += count
+            self.shared_unacked += count
         if not connection.is_touched:
             connection.touch()
+        return count
 
     def deliver_reply(self, consumer: ReplyConsumer, like: Message, body: bytes) -> None:
         """Send one answer to a request of this channel."""

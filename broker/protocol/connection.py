@@ -82,14 +82,12 @@ from broker.wire.methods import (
     PROTOCOL_HEADER,
 )
 from broker.wire.octets import get_u16, get_u32, shortstr, u16
-from broker.wire.outbox import Outbox
+from broker.wire.outbox import OUTBOX_LIMIT, Outbox
 from broker.wire.tables import undecodable
 
 LOG: Final = logging.getLogger("broker.connection")
 AUDIT: Final = logging.getLogger("broker.audit")
 
-# Octets that may wait in the outbox and in the socket's buffer before deliveries go elsewhere or stay in their queue.
-OUTBOX_LIMIT: Final = 262_144
 # Octets in the outbox at which a peer's further methods wait: a chunk holds eleven thousand basic.get, and each may be
 # answered with a large message.
 CHOKE_BYTES: Final = 4 * 1024 * 1024
@@ -215,13 +213,24 @@ class Connection(Outlet):
 
     # --- octets in
 
-    def feed(self, data: bytes) -> None:
-        """Handle one chunk to its end: every whole frame in it, and everything they cause."""
-        self.octets_received += len(data)
-        self._counters.bytes_received += len(data)
+    @property
+    def tail(self) -> bytes:
+        """The end of the last chunk, if the next one may be read behind it; else empty."""
+        return self._input.tail
+
+    def feed(self, data: bytes, tail: i64 = 0) -> None:
+        """Handle one chunk to its end: every whole frame in it, and everything they cause.
+
+        Args:
+            data: The chunk.
+            tail: So many octets of it are ``tail``, which was there before; 0 for none.
+        """
+        fresh = len(data) - tail
+        self.octets_received += fresh
+        self._counters.bytes_received += fresh
         if self._is_deaf or self.state == CLOSED:
             return
-        data = self._input.joined(data)
+        data = self._input.joined(data, tail > 0)
         if self.is_choked:
             self._input.keep(data, 0)
         elif data:
@@ -269,10 +278,13 @@ class Connection(Outlet):
                         self._pos = start
                         continue
                     if stop < end and data[stop] == FRAME_END:
-                        pos = stop + 1
-                        self._pos = pos
                         self._number = channel.number
-                        channel.publish_again(data[start:stop])
+                        if channel.takes_run():
+                            pos = self._read_run(data, pos, channel)
+                        else:
+                            pos = stop + 1
+                            self._pos = pos
+                            channel.publish_again(data[start:stop])
                         continue
             kind: i64 = data[pos]
             number = get_u16(data, pos + 1)
@@ -317,6 +329,28 @@ class Connection(Outlet):
                     self._channel_method(channel, method, data[start:stop])
             else:
                 self._other_frame(kind, number, channel, data[start:stop])
+
+    def _read_run(self, data: bytes, pos: i64, channel: Channel) -> i64:
+        """Publish the messages that follow one another and are alike. The first one, at ``pos``, is whole.
+
+        Returns:
+            The place behind the last one.
+        """
+        octets = channel.pattern.octets
+        size = channel.pattern.size
+        body_size = channel.pattern.body_size
+        end: i64 = len(data)
+        bodies: list[bytes] = []
+        start = pos + size
+        stop = start + body_size
+        while stop < end and data[stop] == FRAME_END and data[pos:start] == octets:
+            bodies.append(data[start:stop])
+            pos = stop + 1
+            start = pos + size
+            stop = start + body_size
+        self._pos = pos
+        channel.publish_run(bodies)
+        return pos
 
     def _refuse_method(self, channel: Channel) -> None:
         what = "body" if channel.expects == EXPECT_BODY else "header for class 60"

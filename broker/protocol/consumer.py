@@ -59,8 +59,12 @@ class ChannelConsumer(Consumer):
     def take(self, queued: Queued) -> None:
         self.channel.deliver(self, queued)
 
-    def take_alike(self, like: Message, body: bytes, position: i64) -> None:
-        self.channel.deliver_alike(self, like, body, position)
+    def take_run(self, like: Message, bodies: list[bytes], first: i64, end: i64, position: i64) -> i64:
+        if not self.can_take():
+            return 0
+        if self.prefetch_count > 0 and not self.no_ack and end > first + self.prefetch_count - self.unacked_count:
+            end = first + self.prefetch_count - self.unacked_count
+        return self.channel.deliver_run(self, like, bodies, first, end, position)
 
     def queue_deleted(self) -> None:
         self.channel.cancel_by_broker(self)

@@ -12,15 +12,30 @@ class Input:
 
     Chunks are joined once per frame, not once per chunk: a peer that sends a large frame octet by octet costs linear
     time.
+
+    Attributes:
+        tail: What was kept, if it came in one chunk with whole frames before it; else empty. Whoever reads the next
+            chunk may put it behind this, which saves to join the two.
     """
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._have: i64 = 0
         self._need: i64 = 0
+        self.tail: bytes = b""
 
-    def joined(self, data: bytes) -> bytes:
-        """What was kept with ``data`` behind it; empty while the frame is still incomplete."""
+    def joined(self, data: bytes, has_tail: bool) -> bytes:
+        """What was kept with ``data`` behind it; empty while the frame is still incomplete.
+
+        Args:
+            data: The chunk.
+            has_tail: It begins with ``tail``.
+        """
+        self.tail = b""
+        if has_tail:
+            self._parts.clear()
+            self._need = 0
+            return data
         if not self._parts:
             return data
         self._parts.append(data)
@@ -39,5 +54,8 @@ class Input:
     def keep(self, data: bytes, pos: i64) -> None:
         """Keep what lies behind ``pos``."""
         if pos < len(data):
-            self._parts.append(data[pos:] if pos > 0 else data)
-            self._have = len(data) - pos
+            rest = data[pos:] if pos > 0 else data
+            self._parts.append(rest)
+            self._have = len(rest)
+            if pos > 0:
+                self.tail = rest

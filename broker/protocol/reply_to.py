@@ -42,8 +42,12 @@ class ReplyConsumer(Consumer):
     def take(self, queued: Queued) -> None:
         self._channel.deliver_reply(self, queued.message, queued.message.body)
 
-    def take_alike(self, like: Message, body: bytes, position: i64) -> None:
-        self._channel.deliver_reply(self, like, body)
+    def take_run(self, like: Message, bodies: list[bytes], first: i64, end: i64, position: i64) -> i64:
+        at = first
+        while at < end and self.can_take():
+            self._channel.deliver_reply(self, like, bodies[at])
+            at += 1
+        return at - first
 
     def queue_deleted(self) -> None:
         """Only the channel itself ends the queue."""

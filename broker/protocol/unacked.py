@@ -64,17 +64,47 @@ class Unacked(Overflowing):
         page.kept += 1
         self.count += 1
 
-    def add_alike(self, tag: i64, like: Message, body: bytes, holder: ChannelConsumer, position: i64) -> None:
-        """The same for a message of which only the body is there: ``like`` has all else. It is not stored."""
-        number = tag >> PAGE_BITS
-        page = self._recent
-        if page is None or page.number != number:
-            page = self._open(number)
-        if page.extend_run(tag & (PAGE_SIZE - 1), like, body, holder, position):
-            self.count += 1
-        else:
-            message = like if body is like.body else like.with_body(body, like.timestamp_ms)
-            self.add(tag, Queued(message, holder.queue, position), holder)
+    def add_run(
+        self,
+        tag: i64,
+        like: Message,
+        bodies: list[bytes],
+        first: i64,
+        count: i64,
+        holder: ChannelConsumer,
+        position: i64,
+    ) -> None:
+        """The same for messages of which only the bodies are there: ``like`` has all else. They are not stored.
+
+        Args:
+            tag: Of the first one; the others count on.
+            like: Has the same route, header and properties.
+            bodies: Their bodies, from ``first`` on.
+            first: The first that is meant.
+            count: How many are meant.
+            holder: Who got them.
+            position: Place of the first one in the queue; the others follow.
+        """
+        end = first + count
+        while first < end:
+            number = tag >> PAGE_BITS
+            page = self._recent
+            if page is None or page.number != number:
+                page = self._open(number)
+            slot = tag & (PAGE_SIZE - 1)
+            stop = first + PAGE_SIZE - slot
+            if stop > end:
+                stop = end
+            if page.extend_run(slot, like, bodies, first, stop, holder, position):
+                self.count += stop - first
+            else:
+                for i in range(first, stop):
+                    ahead = i - first
+                    queued = Queued(like.with_body(bodies[i], like.timestamp_ms), holder.queue, position + ahead)
+                    self.add(tag + ahead, queued, holder)
+            tag += stop - first
+            position += stop - first
+            first = stop
 
     def _open(self, number: i64) -> Page:
         left = self._recent
@@ -148,7 +178,7 @@ class Unacked(Overflowing):
         return queued
 
     def settle_alike(self, tag: i64) -> i64:
-        """Remove a delivery that was added by ``add_alike``, and leave its consumer in ``holder``.
+        """Remove a delivery that was added by ``add_run``, and leave its consumer in ``holder``.
 
         Returns:
             Octets of its body; -1 if there is none of this tag, and it may be for ``take``.
@@ -161,7 +191,7 @@ class Unacked(Overflowing):
         return page.run_body
 
     def settle_run(self, number: i64, up_to: i64) -> i64:
-        """Remove the deliveries of one page, added by ``add_alike``, with tags up to and including ``up_to``.
+        """Remove the deliveries of one page, added by ``add_run``, with tags up to and including ``up_to``.
 
         Args:
             number: The page, from ``numbers``.

@@ -50,12 +50,31 @@ class Page:
         self._run_end: i64 = 0
         self._shift: i64 = 0  # from slots to positions in the queue
 
-    def extend_run(self, slot: i64, like: Message, body: bytes, holder: ChannelConsumer, position: i64) -> bool:
-        """Add a delivery to the run, or begin a run with it; false if it does not go with the run that is there."""
+    def extend_run(
+        self,
+        slot: i64,
+        like: Message,
+        bodies: list[bytes],
+        first: i64,
+        end: i64,
+        holder: ChannelConsumer,
+        position: i64,
+    ) -> bool:
+        """Add deliveries to the run, or begin a run with them; false if they do not go with the run that is there.
+
+        Args:
+            slot: Of the first one.
+            like: Has the same route, header and properties.
+            bodies: Their bodies, from ``first`` to before ``end``, all of one size.
+            first: The first of them.
+            end: Behind the last one, for which there must be a slot.
+            holder: Who got them.
+            position: Place of the first one in the queue.
+        """
         known = self._like
         if known is None or not self._bodies:
             self.run_holder = holder
-            self.run_body = len(body)
+            self.run_body = len(bodies[first])
             self._shift = position - slot
         elif (
             holder is not self.run_holder
@@ -65,9 +84,10 @@ class Page:
         ):
             return False
         self._like = like  # most likely the same object as with the next one
-        self._bodies.append(body)
-        self._run_end = slot + 1
-        self.live += 1
+        count = end - first
+        self._bodies.extend(bodies if count == len(bodies) else bodies[first:end])
+        self._run_end = slot + count
+        self.live += count
         return True
 
     def _index(self, slot: i64) -> i64:

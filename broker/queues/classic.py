@@ -109,7 +109,8 @@ class ClassicQueue(Queue):
         Returns:
             False if the queue is full and refuses what it cannot hold (overflow reject-publish).
         """
-        if message.ttl_ms < 0 and self.pass_on(message, message.body):
+        is_next = self.ready.count == 0 and len(self.consumers) > 0
+        if is_next and message.ttl_ms < 0 and self.takes_run(message) and self._hand_on(message, [message.body]) > 0:
             return True
         if self._refuses and self._is_full():
             if self.limits.overflow == REJECT_PUBLISH_DLX:
@@ -132,48 +133,55 @@ class ClassicQueue(Queue):
             self._agenda.due.append(self)
         return True
 
-    def pass_on(self, like: Message, body: bytes) -> bool:
-        consumers = self.consumers
-        if not consumers or self.ready.count > 0 or not self._is_plain(like):
+    def takes_run(self, like: Message) -> bool:
+        if self._chooses or self._has_priorities or self._has_timers or self._trims or self._refuses:
             return False
-        at = self._next_consumer
-        if at >= len(consumers):
-            at = 0
-        consumer = consumers[at]
-        if not consumer.can_take():
-            return False
-        self._next_consumer = at + 1
-        position = self.next_position
-        self.next_position = position + 1
-        self.published += 1
-        self.active_ms = self._agenda.now_ms
-        self._hand_over_alike(like, body, position, consumer)
-        return True
+        return not self._stores(like)
 
-    def push_alike(self, like: Message, body: bytes) -> bool:
-        if self.pass_on(like, body):
-            return True
-        if not self._is_plain(like):
-            return False
-        position = self.next_position
-        if not self.ready.push_alike(self, like, body, position):
-            return False
-        self.next_position = position + 1
-        self.ready_bytes += len(body)
-        self.published += 1
+    def push_run(self, like: Message, bodies: list[bytes]) -> None:
+        first: i64 = 0
+        if self.consumers and self.ready.count == 0:
+            first = self._hand_on(like, bodies)
+        count = len(bodies) - first
+        if count == 0:
+            return
+        self.ready.push_run(self, like, bodies, first, self.next_position)
+        self.next_position += count
+        self.ready_bytes += count * len(bodies[first])
+        self.published += count
         if not self.is_due:
             self.is_due = True
             self._agenda.due.append(self)
-        return True
+
+    def _hand_on(self, like: Message, bodies: list[bytes]) -> i64:
+        """Hand messages that have just come to consumers, in turn, as far as the next one has room; nothing waits.
+
+        Returns:
+            How many were handed on.
+        """
+        consumers = self.consumers
+        count: i64 = len(consumers)
+        end: i64 = len(bodies)
+        done: i64 = 0
+        at = self._next_consumer
+        while done < end:
+            if at >= count:
+                at = 0
+            consumer = consumers[at]
+            taken = consumer.take_run(like, bodies, done, end if count == 1 else done + 1, self.next_position)
+            if taken == 0:
+                break
+            self._handed_over(consumer, taken, len(bodies[0]))
+            at += 1
+            done += taken
+            self.next_position += taken
+        self._next_consumer = at
+        self.published += done
+        self.active_ms = self._agenda.now_ms
+        return done
 
     def _stores(self, message: Message) -> bool:
         return self.is_durable and (message.is_persistent or self.stores_all)
-
-    def _is_plain(self, message: Message) -> bool:
-        """Is there nothing to watch over, for such a message, but its order and the turns of consumers?"""
-        if self._chooses or self._has_priorities or self._has_timers or self._trims or self._refuses:
-            return False
-        return not self._stores(message)
 
     def take_back(self, first_position: i64) -> None:
         self.ready_bytes -= self.ready.take_back(first_position)
@@ -426,6 +434,7 @@ class ClassicQueue(Queue):
         ready = self.ready
         count: i64 = len(consumers)
         budget: i64 = DELIVERY_BUDGET
+        most: i64 = DELIVERY_BUDGET if count == 1 else 1  # for one consumer, before it is the next one's turn
         passed: i64 = 0
         at = self._next_consumer
         mark: i64 = 0
@@ -441,13 +450,14 @@ class ClassicQueue(Queue):
                 passed += 1
                 continue
             passed = 0
-            budget -= 1
-            like = ready.next_alike()
-            if like is not None:
-                body = ready.take_alike()
-                self.ready_bytes -= len(body)
-                self._hand_over_alike(like, body, ready.taken, consumer)
+            body = ready.run_body()
+            if body >= 0:
+                taken = ready.give_run(consumer, min(budget, most))
+                self._handed_over(consumer, taken, body)
+                self.ready_bytes -= taken * body
+                budget -= taken
                 continue
+            budget -= 1
             queued = self._take()
             if not consumer.no_ack and queued.log_segment != NOT_STORED and queued.position > mark:
                 mark = queued.position
@@ -518,14 +528,14 @@ class ClassicQueue(Queue):
             self.delivered += 1
         consumer.take(queued)
 
-    def _hand_over_alike(self, like: Message, body: bytes, position: i64, consumer: Consumer) -> None:
+    def _handed_over(self, consumer: Consumer, count: i64, body: i64) -> None:
+        """So many messages with bodies of this size, none of which was stored, have gone to a consumer."""
         if consumer.no_ack:
-            self.delivered_auto_ack += 1
+            self.delivered_auto_ack += count
         else:
-            self.delivered += 1
-            self.unacked_count += 1
-            self.unacked_bytes += len(body)
-        consumer.take_alike(like, body, position)
+            self.delivered += count
+            self.unacked_count += count
+            self.unacked_bytes += count * body
 
     def settle_unseen(self, queued: Queued) -> None:
         """A ``basic.get`` without acknowledgement: settled by being sent."""

@@ -36,13 +36,18 @@ class Consumer:
         """Send ``queued``; keep it as unacked unless ``no_ack``. Only after ``can_take``."""
         raise NotImplementedError
 
-    def take_alike(self, like: Message, body: bytes, position: i64) -> None:
-        """The same for a message that is not stored and was never out: ``like``, but with this body.
+    def take_run(self, like: Message, bodies: list[bytes], first: i64, end: i64, position: i64) -> i64:
+        """The same, as far as there is room, for messages that are not stored and were never out.
 
         Args:
             like: Has the same route, header and properties.
-            body: Of the size that the header says.
-            position: Its place in the queue.
+            bodies: Their bodies from ``first`` to before ``end``, all of the size that the header says.
+            first: The first of them.
+            end: Behind the last one.
+            position: Place of the first one in the queue; the others follow.
+
+        Returns:
+            How many were sent.
         """
         raise NotImplementedError
 

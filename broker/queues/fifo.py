@@ -6,6 +6,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from broker.core.message import PENDING, SETTLED, Enqueuer, Message, Queued
+from broker.queues.consumer import Consumer
 from broker.queues.ready import ParkedLine, Ready
 from broker.queues.run import Run
 from broker.queues.window import MESSAGE_OVERHEAD, RUN_OVERHEAD, TIGHT_CHUNK_BYTES, MemoryWindow
@@ -61,35 +62,39 @@ class FifoReady(Ready):
             self._memory += size
             window.used += size
 
-    def push_alike(self, queue: Enqueuer, like: Message, body: bytes, position: i64) -> bool:
+    def push_run(self, queue: Enqueuer, like: Message, bodies: list[bytes], first: i64, position: i64) -> None:
         if self._is_spooling:
-            return False
-        if not self._run.extend(queue, like, body, position):
-            self._unfold()
-            self._run.extend(queue, like, body, position)
-        self.count += 1
+            super().push_run(queue, like, bodies, first, position)
+            return
+        end: i64 = len(bodies)
+        at = first
+        while at < end:
+            added = self._run.extend(queue, like, bodies, at, position + at - first)
+            if added == 0:
+                self._unfold()
+            at += added
+        self.count += end - first
+        self._charge_run(end - first, len(bodies[first]))
+
+    def _charge_run(self, count: i64, body: i64) -> None:
+        """So many messages more, less if negative, are in the run, with bodies of this size."""
         window = self._window
         if window is not None:
-            size: i64 = len(body) + RUN_OVERHEAD
-            self._memory += size
-            window.used += size
-        return True
+            octets = count * (body + RUN_OVERHEAD)
+            self._memory += octets
+            window.used += octets
 
-    def next_alike(self) -> Message | None:
+    def run_body(self) -> i64:
         if self._run.count == 0 or self._has_returned or self._head < len(self._fresh):
-            return None
-        return self._run.like
+            return -1
+        return self._run.body
 
-    def take_alike(self) -> bytes:
-        self.count -= 1
-        self.taken = self._run.position
-        body = self._run.take()
-        window = self._window
-        if window is not None:
-            size: i64 = len(body) + RUN_OVERHEAD
-            self._memory -= size
-            window.used -= size
-        return body
+    def give_run(self, consumer: Consumer, most: i64) -> i64:
+        body = self._run.body
+        taken = self._run.give(consumer, most)
+        self.count -= taken
+        self._charge_run(-taken, body)
+        return taken
 
     def _unfold(self) -> None:
         """Make the run messages like others."""
@@ -120,8 +125,8 @@ class FifoReady(Ready):
             first = self._fresh[self._head]
             assert first is not None
             return first.message.header
-        like = self.next_alike()
-        return None if like is None else like.header
+        like = self._run.like
+        return None if like is None or self._run.count == 0 else like.header
 
     def take(self) -> Queued:
         self.count -= 1

@@ -5,6 +5,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from broker.core.message import Enqueuer, Message, Queued
+from broker.queues.consumer import Consumer
 from broker.store.spool import Overflowing, SpoolWriter
 from broker.store.spool_chunk import Chunk
 
@@ -30,31 +31,38 @@ class Ready(Overflowing):
 
     Attributes:
         count: Messages ready.
-        taken: Position of the message that ``take_alike`` gave last.
     """
 
     def __init__(self) -> None:
         self.count: i64 = 0
-        self.taken: i64 = 0
 
     def push(self, queued: Queued) -> None:
         """Add a message behind all others of its priority."""
         raise NotImplementedError
 
-    def push_alike(self, queue: Enqueuer, like: Message, body: bytes, position: i64) -> bool:
-        """The same for a message that nobody stores, of which only the body is there: ``like`` has all else.
+    def push_run(self, queue: Enqueuer, like: Message, bodies: list[bytes], first: i64, position: i64) -> None:
+        """The same for messages that nobody stores, of which only the bodies are there: ``like`` has all else.
+
+        Args:
+            queue: Whose they are.
+            like: What they are like.
+            bodies: Their bodies, from ``first`` on, all of one size.
+            first: The first that is meant.
+            position: Its place in the queue; the others follow.
+        """
+        for i in range(first, len(bodies)):
+            self.push(Queued(like.with_body(bodies[i], like.timestamp_ms), queue, position + i - first))
+
+    def run_body(self) -> i64:
+        """Octets of the first message's body if that is no object of its own; -1 if it is, or there is none."""
+        return -1
+
+    def give_run(self, consumer: Consumer, most: i64) -> i64:
+        """Hand messages to a consumer that are no objects, as many as it takes. Only if ``run_body`` is not -1.
 
         Returns:
-            False if it must be pushed.
+            How many it took, and this has no longer.
         """
-        return False
-
-    def next_alike(self) -> Message | None:
-        """If the first message came by ``push_alike`` and is still no object of its own: what it is like, else None."""
-        return None
-
-    def take_alike(self) -> bytes:
-        """Remove the first message and return its body. Only after ``next_alike``."""
         raise NotImplementedError
 
     def first(self) -> Queued | None:

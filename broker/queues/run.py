@@ -5,6 +5,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from broker.core.message import Enqueuer, Message, Queued
+from broker.queues.consumer import Consumer
 
 TRIM_AT: Final = 512  # bodies given out before the list is cut
 # Unfolding so many takes about a millisecond, for which everybody else waits.
@@ -27,40 +28,69 @@ class Run:
         self.count: i64 = 0
         self.position: i64 = 0
         self._queue: Enqueuer | None = None
-        self._bodies: Final[list[bytes | None]] = []
+        self._bodies: Final[list[bytes]] = []
         self._head: i64 = 0
 
-    def extend(self, queue: Enqueuer, like: Message, body: bytes, position: i64) -> bool:
-        """Add a message at the end, or as the first; false if it is not like those before it, or they are too many."""
+    def extend(self, queue: Enqueuer, like: Message, bodies: list[bytes], first: i64, position: i64) -> i64:
+        """Add messages at the end, or as the first ones.
+
+        Args:
+            queue: Whose they are.
+            like: What they are like.
+            bodies: Their bodies, from ``first`` on.
+            first: The first to add.
+            position: Its place in the queue.
+
+        Returns:
+            How many were added: as many as there is room for, none if they are not like those before them.
+        """
         known = self.like
         if known is None or self.count == 0:
             self.position = position
             self._queue = queue
-        elif self.count == MOST or position != self.position + self.count or not like.is_like(known):
-            return False
-        self.like = like
-        self._bodies.append(body)
-        self.count += 1
-        return True
+        elif position != self.position + self.count or not like.is_like(known):
+            return 0
+        added = len(bodies) - first
+        if added > MOST - self.count:
+            added = MOST - self.count
+        if added > 0:
+            self.like = like
+            self._bodies.extend(bodies if added == len(bodies) else bodies[first : first + added])
+            self.count += added
+        return added
 
-    def take(self) -> bytes:
-        """Remove the first message. Only if ``count`` is not 0."""
+    def give(self, consumer: Consumer, most: i64) -> i64:
+        """Hand the first messages to a consumer, as many as it takes. Only if ``count`` is not 0.
+
+        Returns:
+            How many it took, and this has no longer.
+        """
+        like = self.like
+        assert like is not None
         bodies = self._bodies
         head = self._head
-        body = bodies[head]
-        assert body is not None
-        bodies[head] = None
-        head += 1
-        self.count -= 1
-        self.position += 1
+        if most > self.count:
+            most = self.count
+        taken = consumer.take_run(like, bodies, head, head + most, self.position)
+        self.count -= taken
+        self.position += taken
+        end = head + taken
         if self.count == 0:
             bodies.clear()
-            head = 0
-        elif head >= TRIM_AT and head * 2 >= len(bodies):
-            del bodies[:head]
-            head = 0
-        self._head = head
-        return body
+            end = 0
+        elif end >= TRIM_AT and end * 2 >= len(bodies):
+            del bodies[:end]
+            end = 0
+        else:
+            for i in range(head, end):
+                bodies[i] = b""
+        self._head = end
+        return taken
+
+    @property
+    def body(self) -> i64:
+        """Octets of the first body. Only if ``count`` is not 0."""
+        return len(self._bodies[self._head])
 
     def unfold(self) -> list[Queued]:
         """Remove all of them, as messages like others."""
@@ -71,7 +101,6 @@ class Run:
             body = self._bodies[at]
             assert like is not None
             assert queue is not None
-            assert body is not None
             unfolded.append(Queued(like.with_body(body, like.timestamp_ms), queue, self.position + len(unfolded)))
         self.clear()
         return unfolded

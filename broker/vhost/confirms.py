@@ -67,6 +67,12 @@ class ConfirmLedger:
             self._accepted = tag
             self._accepted_count += 1
 
+    def accepted(self, count: i64) -> None:
+        """Number so many publishes, none of which was stored or refused."""
+        self.next_tag += count
+        self._accepted = self.next_tag - 1
+        self._accepted_count += count
+
     def commit(self, is_stored: bool) -> None:
         """A transaction was applied in this turn; ``tx.commit-ok`` leaves when it is on disk."""
         self._commit = True

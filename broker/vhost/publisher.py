@@ -231,13 +231,36 @@ class Publisher:
         self.vhost.counters.messages_routed += routed
         return outcome
 
-    def publish_alike(self, route: Route, like: Message, body: bytes) -> i64:
-        """``publish`` for a message like one that was published by the same route, but for its body.
+    def publish_run(self, route: Route, like: Message, bodies: list[bytes]) -> bool:
+        """``publish`` for messages like one that was published by the same route, but for their bodies.
 
         Args:
             route: The route, whose queues do not depend on headers.
             like: That message; it has no time to live.
-            body: Of the same size.
+            bodies: Of the same size; at least one.
+
+        Returns:
+            True if all were ROUTED; false if nothing was done, and each must be published by itself.
+        """
+        queues = route.queues
+        for queue in queues:
+            # A requester's queue may be gone though the topology is the same.
+            if queue.is_deleted or not queue.takes_run(like):
+                return False
+        routed: i64 = len(queues)
+        if routed == 0:
+            return False
+        for queue in queues:
+            queue.push_run(like, bodies)
+        count: i64 = len(bodies)
+        exchange = route.exchange
+        exchange.published_in += count
+        exchange.published_out += count * routed
+        self.vhost.counters.messages_routed += count * routed
+        return True
+
+    def publish_alike(self, route: Route, like: Message, body: bytes) -> i64:
+        """The same for one message, wherever it goes.
 
         Returns:
             ROUTED, STORED, UNROUTABLE or REFUSED.
@@ -246,12 +269,6 @@ class Publisher:
         exchange = route.exchange
         exchange.published_in += 1
         exchange.published_out += len(queues)
-        if len(queues) == 1:
-            queue = queues[0]
-            # A requester's queue may be gone though the topology is the same.
-            if not queue.is_deleted and queue.push_alike(like, body):
-                self.vhost.counters.messages_routed += 1
-                return ROUTED
         self.message = like.with_body(body, self.vhost.agenda.now_ms)
         return self.enqueue(self.message, queues)
 

@@ -20,6 +20,8 @@ from broker.wire.stencil import Stencil
 # A body of this size or more is handed to the socket as it is; a smaller one is copied behind its frame header.
 # Copying 1 KiB costs less than one more buffer in writev; copying 128 KiB does not.
 DIRECT_BODY_BYTES: Final = 16384
+# Octets that may wait in the outbox and in the socket's buffer before deliveries go elsewhere or stay in their queue.
+OUTBOX_LIMIT: Final = 262_144
 # From how many octets in one turn on an outbox keeps its memory for the next: to grow to 85 KB anew costs 40 us.
 WARM_BYTES: Final = 4096
 # So many outboxes may do that, of which there are as many as connections.
@@ -124,6 +126,52 @@ class Outbox:
         else:
             out.append(FRAME_END)
             self._split_body(stencil.channel, body)
+
+    def deliver_run(
+        self,
+        stencil: Stencil,
+        delivery_tag: i64,
+        route: bytes,
+        header: bytes,
+        bodies: list[bytes],
+        first: i64,
+        end: i64,
+    ) -> i64:
+        """``deliver`` for several messages that differ in their bodies alone, all of one size; none was out before.
+
+        Args:
+            stencil: The consumer's.
+            delivery_tag: Of the first message; the others count on.
+            route: Exchange and key as octets.
+            header: Content header.
+            bodies: Their bodies, from ``first`` to before ``end``.
+            first: The first of them.
+            end: Behind the last one.
+
+        Returns:
+            How many were added: none any more once OUTBOX_LIMIT octets are waiting.
+        """
+        at = first
+        while at < end and self.size <= OUTBOX_LIMIT:
+            if header is not stencil.header or route is not stencil.route or len(bodies[at]) != stencil.tail_body:
+                self.deliver(stencil, delivery_tag + at - first, False, route, header, bodies[at])
+                at += 1
+                continue
+            head = stencil.head
+            tail = stencil.tail
+            one: i64 = len(head) + len(tail) + stencil.tail_body + 9
+            stop = at + 1 + (OUTBOX_LIMIT - self.size) // one
+            if stop > end:
+                stop = end
+            out = self._writer
+            while at < stop:
+                out.write(head)
+                write_i64_be(out, delivery_tag + at - first)
+                out.write(tail)
+                out.write(bodies[at])
+                out.append(FRAME_END)
+                at += 1
+        return at - first
 
     def content(self, channel: i64, header: bytes, body: bytes) -> None:
         """Content header frame and as many body frames as ``frame_max`` asks: none for an empty body. §4.2.6."""

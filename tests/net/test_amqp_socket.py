@@ -10,8 +10,8 @@ from pamqp import commands
 from broker.net import amqp_socket
 from broker.net.amqp_socket import is_loopback
 from broker.net.listener import KEEPALIVE_IDLE_S
-from broker.protocol.connection import OUTBOX_LIMIT
 from broker.settings.amqp import AmqpSettings
+from broker.wire.outbox import OUTBOX_LIMIT
 from tests.net.port import HEADER, PLAIN, Peer, Port, frames, publish, until
 
 SMALL_BUFFER = 4096

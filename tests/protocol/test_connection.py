@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pamqp import body, commands, header
 
-from broker.protocol.connection import CHOKE_BYTES, OUTBOX_LIMIT
+from broker.protocol.connection import CHOKE_BYTES
 from broker.protocol.states import CLOSING, RUNNING
+from broker.wire.outbox import OUTBOX_LIMIT
 from tests.protocol.stranger import HEADER, Close, Stranger
 from tests.queues.scene import Scene
 
@@ -159,12 +160,16 @@ ANSWERS = [
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cuts=st.lists(st.integers(0, len(SESSION)), max_size=12))
-def test_session_is_the_same_wherever_its_octets_are_cut(scene: Scene, cuts: list[int]) -> None:
+@given(cuts=st.lists(st.integers(0, len(SESSION)), max_size=12), read_behind=st.lists(st.booleans(), max_size=12))
+def test_session_is_the_same_wherever_its_octets_are_cut(
+    scene: Scene, cuts: list[int], read_behind: list[bool]
+) -> None:
     peer = Stranger(scene)
     places = sorted({0, *cuts, len(SESSION)})
     for start, end in itertools.pairwise(places):
-        peer.connection.feed(SESSION[start:end])
+        tail = peer.connection.tail if read_behind and read_behind.pop() else b""
+        peer.connection.feed(tail + SESSION[start:end], len(tail))
+    assert peer.connection.octets_received == len(SESSION)
     peer.connection.feed(GOODBYE)
     peer.connection.lost()
     assert peer.names() == ANSWERS

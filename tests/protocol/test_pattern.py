@@ -42,9 +42,9 @@ runs = st.lists(
 )
 
 
-@given(runs, st.lists(st.integers(0, 4000), max_size=12))
+@given(runs, st.lists(st.integers(0, 4000), max_size=12), st.booleans())
 def test_runs_of_publishes_cut_anywhere_arrive_as_they_were_sent(
-    planned: list[tuple[Publish, int]], cuts: list[int]
+    planned: list[tuple[Publish, int]], cuts: list[int], is_read_behind: bool
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
         scene = Scene(Path(directory) / "data")
@@ -57,7 +57,8 @@ def test_runs_of_publishes_cut_anywhere_arrive_as_they_were_sent(
         edges = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
         for start, end in itertools.pairwise(edges):
             if start < end:
-                peer.connection.feed(stream[start:end])
+                tail = peer.connection.tail if is_read_behind else b""
+                peer.connection.feed(tail + stream[start:end], len(tail))
         for index, queue in enumerate(queues):
             expected = [(HEADERS[p], BODIES[b]) for _, q, p, b in sent if q == index]
             found = []

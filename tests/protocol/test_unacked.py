@@ -69,11 +69,13 @@ def compare_with_a_dictionary(ledger: Unacked, steps: list[Step], consumers: Seq
                 next_tag += 1
         elif step == "deliver alike":
             consumer, like = consumers[number % 3 // 2], LIKES[number % 5 // 4]
-            for _ in range(number):
-                position = next_tag + number % 2 * 1000
-                message = like.with_body(b"%04d" % (next_tag % 10_000), 0)
-                model[next_tag] = Queued(message, consumer.queue, position)
-                ledger.add_alike(next_tag, like, message.body, consumer, position)
+            skipped = number % 4
+            bodies = [b"skip"] * skipped + [b"%04d" % (tag % 10_000) for tag in range(next_tag, next_tag + number)]
+            position = next_tag + number % 2 * 1000
+            ledger.add_run(next_tag, like, bodies, skipped, number, consumer, position)
+            for body in bodies[skipped:]:
+                model[next_tag] = Queued(like.with_body(body, 0), consumer.queue, position)
+                position += 1
                 next_tag += 1
         elif step == "settle":
             size = ledger.settle_alike(number)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.message import Enqueuer, Message, Queued
+from broker.queues.consumer import Consumer
 from broker.queues.fifo import BULK, TRIM_AT, FifoReady
 from broker.queues.priority import PriorityReady
 from broker.queues.ready import Ready
@@ -33,6 +34,23 @@ def queued(position: int, priority: int = 0, expires_ms: int = 0) -> Queued:
     return made
 
 
+class Taker(Consumer):
+    """Takes as many messages at once as it is told to, and remembers them."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(b"c", False, False, 0)
+        self.most = most
+        self.taken: list[Queued] = []
+
+    def take_run(self, like: Message, bodies: list[bytes], first: int, end: int, position: int) -> int:
+        """As many as it may."""
+        end = min(end, first + self.most)
+        assert like in LIKES
+        for at in range(first, end):
+            self.taken.append(Queued(like.with_body(bodies[at], 0), QUEUE, position + at - first))
+        return end - first
+
+
 def priorities(highest: int) -> PriorityReady:
     return PriorityReady(highest)
 
@@ -52,21 +70,26 @@ def compare_with_a_sorted_list(ready: Ready, highest: int, steps: list[tuple[str
             ready.push(fresh)
             model.append(rank(fresh))
         elif kind == "push alike":
-            for _ in range(value):
-                position += 1
-                like = LIKES[value == 5]
-                if not ready.push_alike(QUEUE, like, b"%04d" % position, position):
-                    ready.push(queued(position))
-                model.append((0, position))
+            if value == 0:
+                continue
+            skipped = value // 3
+            following = range(position + 1, position + 1 + value)
+            bodies = [b"skip"] * skipped + [b"%04d" % number for number in following]
+            ready.push_run(QUEUE, LIKES[value == 5], bodies, skipped, position + 1)
+            model.extend((0, number) for number in following)
+            position += value
         elif kind == "take alike":
-            for _ in range(value):
-                if (like_next := ready.next_alike()) is None:
-                    break
-                model.sort()
-                body = ready.take_alike()
-                assert (0, int(ready.taken)) == model.pop(0)
-                assert (int(body), like_next in LIKES) == (ready.taken, True)
-                out.append(Queued(like_next.with_body(body, 0), QUEUE, ready.taken))
+            if ready.run_body() < 0:
+                continue
+            assert ready.run_body() == 4
+            model.sort()
+            taker = Taker(value // 2)
+            assert ready.give_run(taker, value) == len(taker.taken)
+            assert (value < 2) == (not taker.taken)
+            for each in taker.taken:
+                assert (0, int(each.position)) == model.pop(0)
+                assert int(each.message.body) == each.position
+            out += taker.taken
         elif kind == "take":
             for _ in range(min(value, len(model))):
                 model.sort()
@@ -153,19 +176,21 @@ def test_the_head_of_every_priority_expires() -> None:
 
 def test_to_look_at_a_run_leaves_it_a_run() -> None:
     ready = FifoReady()
-    ready.push_alike(QUEUE, LIKES[0], b"0001", 1)
+    ready.push_run(QUEUE, LIKES[0], [b"0001"], 0, 1)
     assert ready.next_header() is LIKES[0].header
-    assert ready.next_alike() is LIKES[0]
+    assert ready.run_body() == 4
 
 
 def test_a_run_that_is_too_long_is_unfolded_in_pieces() -> None:
     ready = FifoReady()
     total = 2 * MOST + 10
-    for position in range(1, total + 1):
-        assert ready.push_alike(QUEUE, LIKES[0], b"%06d" % position, position)
-    for position in range(1, total + 1):
-        is_in_run = position > 2 * MOST
-        assert (ready.next_alike() is not None) == is_in_run
-        taken = int(ready.take_alike()) if is_in_run else ready.take().position
-        assert taken == position
+    ready.push_run(QUEUE, LIKES[0], [b"%06d" % position for position in range(1, total + 1)], 0, 1)
+    for position in range(1, 2 * MOST + 1):
+        assert ready.run_body() < 0
+        assert ready.take().position == position
+    assert ready.run_body() == 6
+    taker = Taker(20)
+    assert ready.give_run(taker, 7) == 7
+    assert ready.give_run(taker, 20) == 3
+    assert [int(each.message.body) for each in taker.taken] == [*range(2 * MOST + 1, total + 1)]
     assert ready.count == 0

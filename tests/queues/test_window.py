@@ -52,11 +52,10 @@ def test_spooling_line_is_a_list(spool: Spool, steps: list[tuple[str, int]], win
                 following += 1
         elif step == "push alike":
             like = queued(0).message
-            for _ in range(number):
-                if not line.push_alike(QUEUE, like, b"%0101d" % following, following):
-                    line.push(queued(following))
-                model.append(following)
-                following += 1
+            positions = range(following, following + number)
+            line.push_run(QUEUE, like, [b"%0101d" % position for position in positions], 0, following)
+            model.extend(positions)
+            following += number
         elif step == "take":
             for _ in range(min(number, len(model))):
                 out.append(line.take())

@@ -39,7 +39,6 @@ def job_for(*paths: Path, files: Files | None = None) -> SyncJob:
 async def run(runner: SyncRunner, ended: asyncio.Event, job: SyncJob) -> None:
     ended.clear()
     runner.begin(job)
-    assert not job.is_run
     await asyncio.wait_for(ended.wait(), 10)
     for descriptor in job.descriptors:
         os.close(descriptor)
