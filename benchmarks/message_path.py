@@ -206,7 +206,7 @@ MESSAGE_PATH: Final[dict[str, tuple[str, ...]]] = {
     ),
     "broker.store.places.QueuePlaces": ("stored", "share_in", "settled", "share"),
     "broker.store.contents": ("put_contents", "put_body"),
-    "broker.store.records": ("put_content_head", "put_target", "put_settled", "put_delivered"),
+    "broker.store.records": ("put_content_head", "have_like_heads", "put_target", "put_settled", "put_delivered"),
     "broker.store.framing": ("put_u32", "put_batch"),
     "broker.store.commit_log.CommitLog": ("append",),
     "broker.store.batch_file.BatchFile": ("append",),

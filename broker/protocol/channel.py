@@ -27,7 +27,7 @@ from broker.queues.queue import Queue
 from broker.store.survivors import Survivors
 from broker.vhost.alarms import Alarms
 from broker.vhost.confirms import ConfirmLedger
-from broker.vhost.publisher import REFUSED, ROUTED, STORED, UNROUTABLE, Publisher, Route
+from broker.vhost.publisher import REFUSED, STORED, UNROUTABLE, Publisher, Route
 from broker.vhost.replies import REPLY_TO
 from broker.wire.methods import BASIC, BASIC_CANCEL, BASIC_RETURN
 from broker.wire.octets import get_u16, shortstr, u16
@@ -310,7 +310,8 @@ class Channel:
         outcome = publisher.publish(route, header, body, scanner)
         self.expects = EXPECT_METHOD
         message = publisher.message
-        if outcome == ROUTED and publisher.targets is route.queues and message.ttl_ms < 0 and len(body) <= LARGEST_LIKE:
+        was_taken = outcome != UNROUTABLE and outcome != REFUSED and publisher.targets is route.queues
+        if was_taken and message.ttl_ms < 0 and len(body) <= LARGEST_LIKE:
             self._like = message
         self._published(outcome, route)
 

@@ -39,7 +39,8 @@ class SyncRunner:
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "sync")
         self._ring: linux_uring.Context | None = None
-        self._under_way: SyncJob | None = None  # in the ring
+        self._under_way: SyncJob | None = None  # in the ring, and what stands for it there
+        self._operation: linux_uring.Operation | None = None
         self._is_empty: asyncio.Future[None] | None = None
         if HAS_RING and may_use_ring:
             try:
@@ -62,14 +63,15 @@ class SyncRunner:
 
     def _submit(self, ring: "linux_uring.Context", descriptor: int, job: SyncJob) -> bool:
         operation = linux_uring.Operation.fdsync(descriptor)
-        operation.set_callback(lambda _: self._synced(job, operation.error))
+        operation.set_callback(self._synced)
         self._under_way = job
+        self._operation = operation
         try:
             ring.submit(operation)
             ring.flush()
         except (OSError, SystemError) as error:
             LOG.warning("io_uring failed: syncs are made on a thread from now on", extra={"reason": str(error)})
-            self._under_way = None
+            self._under_way = self._operation = None
             self._close_ring()
             return False
         return True
@@ -81,11 +83,13 @@ class SyncRunner:
             self._ring.poll()
         self._ring.process_events()
 
-    def _synced(self, job: SyncJob, error_number: int) -> None:
-        if self._under_way is not job:
+    def _synced(self, _: int) -> None:
+        job = self._under_way
+        operation = self._operation
+        if job is None or operation is None:
             return  # given up, and run on the thread
-        self._under_way = None
-        job.was_run(error_number)
+        self._under_way = self._operation = None
+        job.was_run(operation.error)
         if self._is_empty is not None and not self._is_empty.done():
             self._is_empty.set_result(None)
         self._on_end()

@@ -4,13 +4,16 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from broker.core.message import PENDING, Message, Queued
-from broker.store.records import LARGE_BODY, put_content_head, put_target
+from broker.store.records import LARGE_BODY, have_like_heads, put_content_head, put_target
 
 
 def put_contents(pending: list[Queued], out: BytesWriter, parts: list[bytes]) -> None:
     """Encode the pending appends; neighbours with the same message share one content record."""
     count: i64 = len(pending)
     out.truncate(0)
+    last: Message | None = None
+    last_targets: i64 = 0
+    head = b""  # of the last record, once there have been two of the kind
     i: i64 = 0
     while i < count:
         queued = pending[i]
@@ -27,7 +30,17 @@ def put_contents(pending: list[Queued], out: BytesWriter, parts: list[bytes]) ->
             if following.log_segment == PENDING:
                 targets += 1
             end += 1
-        put_content_head(out, message, targets)
+        if last is None or targets != last_targets or not have_like_heads(message, last):
+            head = b""
+            put_content_head(out, message, targets)
+        else:
+            if not head:
+                once = BytesWriter()
+                put_content_head(once, message, targets)
+                head = once.getvalue()
+            out.write(head)
+        last = message
+        last_targets = targets
         put_body(out, message, parts)
         while i < end:
             queued = pending[i]

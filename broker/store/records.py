@@ -60,6 +60,20 @@ def put_content_head(out: BytesWriter, message: Message, targets: i64) -> None:
     out.write(header)
 
 
+def have_like_heads(one: Message, other: Message) -> bool:
+    """Do both have the same fixed fields, and the very same route and header? Messages in a row mostly have."""
+    return (
+        one.header is other.header
+        and one.route is other.route
+        and one.timestamp_ms == other.timestamp_ms
+        and one.ttl_ms == other.ttl_ms
+        and one.priority == other.priority
+        and one.is_persistent == other.is_persistent
+        and one.is_dead_letter == other.is_dead_letter
+        and len(one.body) == len(other.body)
+    )
+
+
 def record_size(message: Message) -> i64:
     """Octets of a content record with one place."""
     return CONTENT_HEAD_SIZE + len(message.route) + len(message.header) + len(message.body) + TARGET_SIZE

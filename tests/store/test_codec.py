@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from librt.strings import BytesWriter
 
-from broker.core.message import Message
+from broker.core.message import PENDING, Enqueuer, Message, Queued
+from broker.store.contents import put_contents
 from broker.store.framing import LOG, Scan, file_header, has_file_header, put_batch
 from broker.store.intervals import Intervals
 from broker.store.records import (
@@ -136,3 +137,46 @@ def test_file_names() -> None:
         "+0000000000000ff.log",
     ):
         assert number_of(name, ".log") == -1
+
+
+# What a message may have in common with the one before it: the same objects, or others.
+ROUTES = [b"\x01x\x01k", b"\x00\x01q"]
+HEADERS = [b"HEAD", b"OTHER"]
+messages = st.builds(
+    Message,
+    st.sampled_from(ROUTES),
+    st.sampled_from(HEADERS),
+    st.sampled_from([b"body", b"BODY", b"larger"]),
+    st.booleans(),
+    st.integers(1, 2),
+    st.integers(0, 1),
+    st.integers(-1, 0),
+    st.booleans(),
+)
+
+
+@given(st.lists(st.tuples(messages, st.integers(1, 6), st.integers(1, 2)), min_size=1, max_size=12))
+def test_a_turns_appends_are_read_as_they_were_whatever_they_have_in_common(
+    runs: list[tuple[Message, int, int]],
+) -> None:
+    queues = [Enqueuer(b"%d" % log_id, "/", True, log_id) for log_id in (1, 2)]
+    pending: list[Queued] = []
+    for like, count, targets in runs:
+        for _ in range(count):
+            message = like.with_body(like.body, like.timestamp_ms)
+            pending += [Queued(message, queue, len(pending) + 1) for queue in queues[:targets]]
+    for queued in pending:
+        queued.log_segment = PENDING
+    out = BytesWriter()
+    parts: list[bytes] = []
+    put_contents(pending, out, parts)
+    octets = b"".join(parts)
+    expected = BytesWriter()
+    for number, queued in enumerate(pending):
+        if number == 0 or queued.message is not pending[number - 1].message:
+            same = [each for each in pending if each.message is queued.message]
+            put_content_head(expected, queued.message, len(same))
+            expected.write(queued.message.body)
+            for each in same:
+                put_target(expected, each.queue.log_id, each.position)
+    assert octets == expected.getvalue()
