@@ -10,5 +10,5 @@ base class that ``broker.protocol`` fills in. Time is the turn's, read once per 
 
 Decided here: work is put on the agenda and done once per turn, after the whole chunk was read, so that a thousand
 publishes cause one round of deliveries. What nobody stores goes to a consumer with room at once; messages that are
-alike but for their bodies (a ``run``) are a list of bodies until somebody wants one of them by itself.
+alike but for their bodies (a ``run``) come and go as a list of bodies until somebody wants one of them by itself.
 """
