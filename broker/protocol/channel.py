@@ -455,7 +455,7 @@ class Channel:
             room = self._max_unacked - self.shared_unacked
             if self.shared_prefetch > 0 and room > self.shared_prefetch - self.shared_unacked:
                 room = self.shared_prefetch - self.shared_unacked
-            if end > first + room:
+            if end - first > room:  # which may be all that fits in 64 bits
                 end = first + room
         tag = self.next_tag
         connection = self.connection

@@ -62,8 +62,10 @@ class ChannelConsumer(Consumer):
     def take_run(self, like: Message, bodies: list[bytes], first: i64, end: i64, position: i64) -> i64:
         if not self.can_take():
             return 0
-        if self.prefetch_count > 0 and not self.no_ack and end > first + self.prefetch_count - self.unacked_count:
-            end = first + self.prefetch_count - self.unacked_count
+        if self.prefetch_count > 0 and not self.no_ack:
+            room = self.prefetch_count - self.unacked_count
+            if end - first > room:
+                end = first + room
         return self.channel.deliver_run(self, like, bodies, first, end, position)
 
     def queue_deleted(self) -> None:

@@ -446,17 +446,18 @@ class ClassicQueue(Queue):
                 at = 0
             consumer = consumers[at]
             at += 1
-            if not consumer.can_take():
-                passed += 1
-                continue
-            passed = 0
             body = ready.run_body()
             if body >= 0:
                 taken = ready.give_run(consumer, min(budget, most))
+                passed = 0 if taken > 0 else passed + 1
                 self._handed_over(consumer, taken, body)
                 self.ready_bytes -= taken * body
                 budget -= taken
                 continue
+            if not consumer.can_take():
+                passed += 1
+                continue
+            passed = 0
             budget -= 1
             queued = self._take()
             if not consumer.no_ack and queued.log_segment != NOT_STORED and queued.position > mark:

@@ -1,21 +1,24 @@
 """Ready messages in order, against plain lists."""
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.message import Enqueuer, Message, Queued
-from broker.queues.consumer import Consumer
 from broker.queues.fifo import BULK, TRIM_AT, FifoReady
 from broker.queues.priority import PriorityReady
 from broker.queues.ready import Ready
 from broker.queues.run import MOST
+from tests.queues.scene import Peer, Scene
 
 QUEUE = Enqueuer(b"q", "/", False, 0)
 
-LIKES = [Message(b"", b"", b"1234", False, 0, 0, -1), Message(b"\0\x01k", b"", b"5678", False, 0, 0, -1)]
+HEADER = struct.pack(">HHQH", 60, 0, 4, 0)
+LIKES = [Message(route, HEADER, b"1234", False, 0, 0, -1) for route in (b"\0\x01q", b"\0\x01k")]
 
 # push with a priority, push like one of two others, take, take what is alike as a consumer's turn does, or put back
 # some of what was taken: which of it a number's bits choose
@@ -34,28 +37,40 @@ def queued(position: int, priority: int = 0, expires_ms: int = 0) -> Queued:
     return made
 
 
-class Taker(Consumer):
-    """Takes as many messages at once as it is told to, and remembers them."""
+class Taker:
+    """A client's consumer that takes as many messages as it is told to. Nothing is ever settled."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__(b"c", False, False, 0)
-        self.most = most
-        self.taken: list[Queued] = []
+    def __init__(self, path: Path) -> None:
+        self.scene = Scene(path)
+        self.scene.declare()
+        self.peer = Peer(self.scene)
+        self.peer.open()
+        self.peer.consume("c")
+        self.peer.hear()
+        [self.consumer] = self.peer.connection.channels[1].consumers.values()
 
-    def take_run(self, like: Message, bodies: list[bytes], first: int, end: int, position: int) -> int:
-        """As many as it may."""
-        end = min(end, first + self.most)
-        assert like in LIKES
-        for at in range(first, end):
-            self.taken.append(Queued(like.with_body(bodies[at], 0), QUEUE, position + at - first))
-        return end - first
+    def take(self, ready: Ready, asked: int, room: int) -> list[int]:
+        """What the numbers in the bodies were, having asked for so many with room for others."""
+        self.consumer.prefetch_count = self.consumer.unacked_count + room
+        taken = ready.give_run(self.consumer, asked)
+        self.peer.connection.flush()
+        numbers = [int(each.body) for each in self.peer.deliveries()]
+        assert taken == len(numbers)
+        return numbers
+
+
+@pytest.fixture(scope="module")
+def taker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taker]:
+    made = Taker(tmp_path_factory.mktemp("taker") / "data")
+    yield made
+    made.scene.close()
 
 
 def priorities(highest: int) -> PriorityReady:
     return PriorityReady(highest)
 
 
-def compare_with_a_sorted_list(ready: Ready, highest: int, steps: list[tuple[str, int]]) -> None:
+def compare_with_a_sorted_list(ready: Ready, highest: int, steps: list[tuple[str, int]], taker: Taker) -> None:
     model: list[tuple[int, int]] = []  # minus priority, position: sorted, it is the order of delivery
     out: list[Queued] = []
     position = 0
@@ -83,13 +98,11 @@ def compare_with_a_sorted_list(ready: Ready, highest: int, steps: list[tuple[str
                 continue
             assert ready.run_body() == 4
             model.sort()
-            taker = Taker(value // 2)
-            assert ready.give_run(taker, value) == len(taker.taken)
-            assert (value < 2) == (not taker.taken)
-            for each in taker.taken:
-                assert (0, int(each.position)) == model.pop(0)
-                assert int(each.message.body) == each.position
-            out += taker.taken
+            numbers = taker.take(ready, value, 3)
+            assert 0 < len(numbers) <= min(value, 3)
+            for number in numbers:
+                assert (0, number) == model.pop(0)
+                out.append(Queued(LIKES[0].with_body(b"%04d" % number, 0), QUEUE, number))
         elif kind == "take":
             for _ in range(min(value, len(model))):
                 model.sort()
@@ -116,13 +129,15 @@ def compare_with_a_sorted_list(ready: Ready, highest: int, steps: list[tuple[str
 
 
 @given(steps=st.lists(STEP, max_size=60))
-def test_fifo_gives_the_lowest_position_first(steps: list[tuple[str, int]]) -> None:
-    compare_with_a_sorted_list(FifoReady(), 0, steps)
+def test_fifo_gives_the_lowest_position_first(taker: Taker, steps: list[tuple[str, int]]) -> None:
+    compare_with_a_sorted_list(FifoReady(), 0, steps, taker)
 
 
 @given(steps=st.lists(STEP, max_size=60))
-def test_priority_gives_the_highest_first_and_keeps_the_order_within(steps: list[tuple[str, int]]) -> None:
-    compare_with_a_sorted_list(priorities(4), 4, steps)
+def test_priority_gives_the_highest_first_and_keeps_the_order_within(
+    taker: Taker, steps: list[tuple[str, int]]
+) -> None:
+    compare_with_a_sorted_list(priorities(4), 4, steps, taker)
 
 
 @pytest.mark.parametrize("count", [TRIM_AT - 1, TRIM_AT, TRIM_AT + 1, 2 * TRIM_AT, 3 * TRIM_AT + 7])
@@ -181,7 +196,7 @@ def test_to_look_at_a_run_leaves_it_a_run() -> None:
     assert ready.run_body() == 4
 
 
-def test_a_run_that_is_too_long_is_unfolded_in_pieces() -> None:
+def test_a_run_that_is_too_long_is_unfolded_in_pieces(taker: Taker) -> None:
     ready = FifoReady()
     total = 2 * MOST + 10
     ready.push_run(QUEUE, LIKES[0], [b"%06d" % position for position in range(1, total + 1)], 0, 1)
@@ -189,8 +204,8 @@ def test_a_run_that_is_too_long_is_unfolded_in_pieces() -> None:
         assert ready.run_body() < 0
         assert ready.take().position == position
     assert ready.run_body() == 6
-    taker = Taker(20)
-    assert ready.give_run(taker, 7) == 7
-    assert ready.give_run(taker, 20) == 3
-    assert [int(each.message.body) for each in taker.taken] == [*range(2 * MOST + 1, total + 1)]
+    assert taker.take(ready, 7, 20) == [*range(2 * MOST + 1, 2 * MOST + 8)]
+    assert taker.take(ready, 20, 2) == [2 * MOST + 8, 2 * MOST + 9]
+    assert taker.take(ready, 20, 0) == []
+    assert taker.take(ready, 20, 20) == [total]
     assert ready.count == 0
