@@ -17,7 +17,7 @@ else:
 
 LOG = logging.getLogger("broker.server")
 
-RING_SIZE = 8  # a ring takes no fewer; one is used
+RING_SIZE = 8  # syncs at a time; there is never more than one
 
 
 class SyncRunner:
